@@ -1,0 +1,166 @@
+"""Base models: the embedded seedling, a model on the hub, or a local folder; all are loaded by the same lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from understudy.core.errors import BadInput, Unavailable
+from understudy.core.files import canonical_json, sha256_bytes, sha256_file
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+__all__ = ["PRESETS", "Base", "check_folder", "load_model", "load_tokenizer", "resolve_base", "template_digest", "token_counter"]
+
+SEEDLING = "seedling"
+
+PRESETS: dict[str, str] = {
+    "qwen3-0.6b": "Qwen/Qwen3-0.6B",
+    "qwen3-1.7b": "Qwen/Qwen3-1.7B",
+    "qwen2.5-coder-7b": "Qwen/Qwen2.5-Coder-7B-Instruct",
+    "llama-3.2-1b": "meta-llama/Llama-3.2-1B-Instruct",
+    "mistral-7b": "mistralai/Mistral-7B-Instruct-v0.3",
+    "gemma-3-1b": "google/gemma-3-1b-it",
+    "smollm2-360m": "HuggingFaceTB/SmolLM2-360M-Instruct",
+    "granite-3.3-2b": "ibm-granite/granite-3.3-2b-instruct",
+}
+"""Short names of open models people tune, and their hub ids."""
+
+_UNSAFE = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base that has been found: where it is and exactly which one it is."""
+
+    name: str
+    """As the user gave it."""
+    location: str
+    """Local folder, or hub id."""
+    revision: str
+    """Commit on the hub, or ``sha256:`` digest of a local folder's weights and configuration."""
+    trust_remote_code: bool = False
+
+
+def resolve_base(name: str, *, revision: str | None = None, trust_remote_code: bool = False) -> Base:
+    """Find a base by name and pin it.
+
+    Args:
+        name: ``seedling``, a key of :data:`PRESETS`, a path to a folder, or a hub id ``owner/model``.
+        revision: branch, tag or commit on the hub; resolved to a commit.
+        trust_remote_code: run code that a hub model brings along; off unless the settings say so.
+
+    Raises:
+        BadInput: a local folder that is no safe model folder, or a name that can be neither.
+        Unavailable: the hub cannot be reached and the model is not in its cache.
+    """
+    if name == SEEDLING:
+        folder = Path(str(files("understudy.core") / "seedling"))
+        return Base(name, str(folder), folder_digest(folder))
+    local = Path(name).expanduser()
+    if local.is_dir():
+        check_folder(local)
+        return Base(name, str(local), folder_digest(local), trust_remote_code)
+    if name not in PRESETS and (name.startswith((".", "/", "~")) or name.count("/") != 1):
+        raise BadInput(f"base {name!r} is neither a folder, nor a hub id owner/model, nor one of: {SEEDLING}, {', '.join(PRESETS)}")
+    hub_id = PRESETS.get(name, name)
+    return Base(name, hub_id, _hub_commit(hub_id, revision), trust_remote_code)
+
+
+def _hub_commit(hub_id: str, revision: str | None) -> str:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        folder = snapshot_download(hub_id, revision=revision, allow_patterns=["config.json"])
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise Unavailable(f"base {hub_id} cannot be fetched from the hub ({type(error).__name__}); check the name and the network") from error
+    return Path(folder).name
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a model folder that is incomplete or holds pickled weights.
+
+    Raises:
+        BadInput: ``config.json`` or safetensors weights are missing, or the only weights are pickles, which run code.
+    """
+    if not (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file():
+        raise BadInput(f"{folder} is no model folder: it has no config.json")
+    if any(folder.glob("*.safetensors")):
+        return
+    pickles = sorted(path.name for path in folder.iterdir() if path.suffix in _UNSAFE)
+    if pickles:
+        raise BadInput(f"{folder / pickles[0]} is a pickle, which can run code when loaded; convert the model to safetensors")
+    raise BadInput(f"{folder} has no weights: expected at least one .safetensors file")
+
+
+def folder_digest(folder: Path) -> str:
+    """Return ``sha256:...`` over the names and contents of a model folder's weights, configuration and tokenizer."""
+    kept = sorted(path for path in folder.iterdir() if path.suffix in {".safetensors", ".json", ".jinja"})
+    if not kept:
+        raise BadInput(f"{folder} holds no model files")
+    return "sha256:" + sha256_bytes(canonical_json({path.name: sha256_file(path) for path in kept}).encode())
+
+
+def load_tokenizer(base: Base) -> PreTrainedTokenizerBase:
+    """Load a base's fast tokenizer, set up for generation (padding on the left).
+
+    Raises:
+        BadInput: it has no chat template, so prompts could not be rendered the same way twice.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        base.location, revision=_revision(base), trust_remote_code=base.trust_remote_code
+    )
+    if not tokenizer.chat_template:
+        raise BadInput(f"base {base.name} has no chat template; choose an instruct model or add chat_template.jinja")
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def token_counter(tokenizer: PreTrainedTokenizerBase) -> Callable[[str], int]:
+    """Return a function from a text to its length in tokens, special ones left out."""
+
+    def count(text: str) -> int:
+        return len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+    return count
+
+
+def load_model(base: Base, *, device: str = "cpu", dtype: str = "auto") -> PreTrainedModel:
+    """Load a base's weights, from safetensors only, onto ``device``.
+
+    Args:
+        base: as :func:`resolve_base` found it.
+        device: torch device.
+        dtype: ``auto`` for the stored one, or ``float32``, ``bfloat16``.
+    """
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            base.location,
+            revision=_revision(base),
+            trust_remote_code=base.trust_remote_code,
+            use_safetensors=True,
+            dtype=dtype,
+        )
+    except OSError as error:
+        raise BadInput(f"base {base.name} cannot be loaded from {base.location}: {str(error).split(chr(10))[0]}") from error
+    return model.to(device)  # type: ignore[arg-type]
+
+
+def _revision(base: Base) -> str | None:
+    return None if base.revision.startswith("sha256:") else base.revision
+
+
+def template_digest(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return the SHA-256 of the chat template, which must be the same in training, evaluation and serving."""
+    return sha256_bytes(str(tokenizer.chat_template).encode())

@@ -1,0 +1,160 @@
+"""Engines turn messages plus a JSON schema into text, token counts, probabilities and a finish reason."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from understudy.core.bases import token_counter
+from understudy.core.records import Message
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+__all__ = ["Generation", "LocalEngine", "Request", "prompt_ids"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question for a model."""
+
+    messages: Sequence[Message]
+    schema: dict[str, Any] | None = None
+    """JSON schema the answer must satisfy, enforced token by token; None for free text."""
+    max_new_tokens: int = 256
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One answer, exactly as written."""
+
+    text: str
+    finish_reason: Literal["stop", "length"]
+    """``length``: the token limit was reached, so the text is cut off."""
+    prompt_tokens: int
+    completion_tokens: int
+    logprob: float
+    """Sum of the token log-probabilities, under the constraint (natural logarithm)."""
+    confidence: float | None
+    """Probability of the first property's value in a JSON answer, 0..1; None for free text."""
+    seconds: float
+    """Wall time of the batch divided by its size."""
+
+
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
+    """Return a prompt's token ids; training, evaluation and serving all come through here."""
+    ids: list[int] = tokenizer.apply_chat_template(
+        [message.model_dump() for message in messages], add_generation_prompt=True, return_dict=False
+    )
+    return ids
+
+
+class LocalEngine:
+    """A transformers model in this process: batched, left-padded, greedy.
+
+    Not thread-safe; loading costs seconds, so keep one.
+    """
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, batch_size: int = 16) -> None:
+        """Generate with ``model``, at most ``batch_size`` requests at a time."""
+        self._model = model.eval()
+        self._tokenizer = tokenizer
+        self._batch_size = batch_size
+        self._count = token_counter(tokenizer)
+        stops = model.generation_config.eos_token_id
+        ids = stops if isinstance(stops, list) else [stops if stops is not None else tokenizer.eos_token_id]
+        self._stops: tuple[int, ...] = tuple(sorted({int(stop) for stop in [*ids, tokenizer.eos_token_id]}))
+
+    @property
+    def context_length(self) -> int:
+        """Longest prompt plus answer, in tokens."""
+        return int(getattr(self._model.config, "max_position_embeddings", 2048))
+
+    def count_tokens(self, text: str) -> int:
+        """Return the length of ``text`` in tokens, without special ones."""
+        return self._count(text)
+
+    def generate(self, requests: Sequence[Request], progress: Callable[[int], None] | None = None) -> list[Generation]:
+        """Answer every request, in order; batches are formed by length so that little is padded.
+
+        ``progress`` is called with the number of requests finished since its last call.
+        """
+        prompts = [prompt_ids(self._tokenizer, request.messages) for request in requests]
+        order = sorted(range(len(requests)), key=lambda index: len(prompts[index]))
+        results: dict[int, Generation] = {}
+        for at in range(0, len(order), self._batch_size):
+            chosen = order[at : at + self._batch_size]
+            answers = self._batch([requests[index] for index in chosen], [prompts[index] for index in chosen])
+            results.update(zip(chosen, answers, strict=True))
+            if progress is not None:
+                progress(len(chosen))
+        return [results[index] for index in range(len(requests))]
+
+    def _batch(self, requests: list[Request], prompts: list[list[int]]) -> list[Generation]:
+        import torch
+        from transformers import LogitsProcessorList
+
+        started = time.perf_counter()
+        pad = int(self._tokenizer.pad_token_id)  # type: ignore[arg-type]
+        width = max(map(len, prompts))
+        rows = torch.full((len(prompts), width), pad)
+        mask = torch.zeros_like(rows)
+        for row, ids in enumerate(prompts):
+            rows[row, width - len(ids) :] = torch.tensor(ids)
+            mask[row, width - len(ids) :] = 1
+        processors: list[Any] = [self._constraint(requests, pad)] if any(r.schema is not None for r in requests) else []
+        with torch.inference_mode():
+            out = self._model.generate(  # type: ignore[operator]
+                input_ids=rows.to(self._model.device),
+                attention_mask=mask.to(self._model.device),
+                max_new_tokens=max(request.max_new_tokens for request in requests),
+                do_sample=False,
+                num_beams=1,
+                eos_token_id=list(self._stops),
+                pad_token_id=pad,
+                logits_processor=LogitsProcessorList(processors),
+                return_dict_in_generate=True,
+                output_scores=True,
+            )
+        chosen = self._model.compute_transition_scores(out.sequences, out.scores, normalize_logits=True)
+        seconds = (time.perf_counter() - started) / len(requests)
+        fresh = out.sequences[:, width:]
+        return [
+            self._answer(request, ids, fresh[row], chosen[row], seconds)
+            for row, (request, ids) in enumerate(zip(requests, prompts, strict=True))
+        ]
+
+    def _constraint(self, requests: list[Request], pad: int) -> Any:
+        from understudy.core._constraint import SchemaConstraint, compile_schema, guidance_tokenizer
+
+        size = int(self._model.config.vocab_size)
+        view = guidance_tokenizer(self._tokenizer, size, self._stops)
+        grammars = [None if r.schema is None else compile_schema(r.schema, view) for r in requests]
+        return SchemaConstraint(grammars, view, self._stops[0], pad, size)
+
+    def _answer(
+        self, request: Request, prompt: list[int], tokens: torch.Tensor, logprobs: torch.Tensor, seconds: float
+    ) -> Generation:
+        ids: list[int] = tokens.tolist()
+        end = next((at for at, token in enumerate(ids) if token in self._stops), None)
+        finish: Literal["stop", "length"] = "length"
+        length = min(len(ids), request.max_new_tokens)
+        if end is not None and end <= length:
+            finish, length = "stop", end
+        text = self._tokenizer.decode(ids[:length], skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        spent = logprobs[: length + (finish == "stop")]
+        confidence = None
+        if request.schema is not None:
+            confidence = float(spent[: self._first_field(ids[:length])].sum().exp())
+        return Generation(str(text), finish, len(prompt), length, float(spent.sum()), confidence, seconds)
+
+    def _first_field(self, ids: list[int]) -> int:
+        """Return how many tokens it takes to write the first property's value (to the first comma after a string)."""
+        for count in range(1, len(ids) + 1):
+            text = self._tokenizer.decode(ids[:count], clean_up_tokenization_spaces=False)
+            if '",' in text or text.endswith("}"):
+                return count
+        return len(ids)

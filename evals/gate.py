@@ -1,0 +1,180 @@
+"""The gate: pass, fail, or "these samples do not decide it", with reasons a person can act on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from statistics import NormalDist
+
+from understudy.core.errors import BadInput
+from understudy.evals.results import Comparison, Estimate, GateResult, Report, Verdict
+
+__all__ = ["GateSettings", "apply_gate", "decide"]
+
+_POWER = 0.8
+
+
+@dataclass(frozen=True)
+class GateSettings:
+    """What a candidate must show before it is promoted.
+
+    One comparison decides, named before the evaluation, so its p-value needs no correction for the others.
+    """
+
+    min_samples: int = 100
+    """With fewer samples nothing is called significant."""
+    min_groups: int = 10
+    """With fewer independent groups a bootstrap by group is too narrow to be trusted."""
+    alpha: float = 0.05
+    """Level of the test and, as ``1 - alpha``, of the intervals."""
+    margin: float = 0.0
+    """The primary metric must improve by more than this (lower end of the interval)."""
+    validity_margin: float = 0.005
+    """The share of schema-valid answers may be this much below the baseline's."""
+    baseline: str = "few-shot"
+    """The arm to beat."""
+    max_seconds_p95: float | None = None
+    """Latency budget per answer; None for no budget."""
+
+
+def decide(report: Report, settings: GateSettings) -> GateResult:
+    """Return the verdict on a report.
+
+    It is ``fail`` when the candidate is surely not better than the margin (upper end of the interval), answers less
+    validly, exceeds its latency budget, or gets significantly worse on a stratum; ``pass`` when the interval of the
+    primary metric lies above the margin and the paired test on correctness agrees; otherwise ``inconclusive``.
+
+    Raises:
+        BadInput: the baseline was not compared, or the report's intervals have another level.
+    """
+    comparison = _comparison(report, settings)
+    failures = _failures(report, comparison, settings)
+    doubts = _doubts(report, comparison, settings)
+    verdict: Verdict = "fail" if failures else "inconclusive" if doubts else "pass"
+    needed = _samples_that_decide(report, comparison, settings) if verdict == "inconclusive" else None
+    reasons = failures or doubts or [_success(report, comparison, settings)]
+    if needed is not None and needed > report.n:
+        reasons = [*reasons, f"if the observed difference is the true one, about {needed} samples would decide it"]
+    return GateResult(
+        verdict=verdict,
+        reasons=[*reasons, *_stronger_arms(report, settings)],
+        baseline=settings.baseline,
+        settings=asdict(settings),
+        samples_needed=needed,
+    )
+
+
+def apply_gate(report: Report, settings: GateSettings) -> Report:
+    """Return the report with the gate's result in it."""
+    result = decide(report, settings)
+    return report.model_copy(update={"gate": result, "verdict": result.verdict})
+
+
+def _comparison(report: Report, settings: GateSettings) -> Comparison:
+    try:
+        comparison = report.comparison(settings.baseline)
+    except KeyError:
+        arms = ", ".join(one.arm for one in report.comparisons)
+        raise BadInput(f"the gate's baseline {settings.baseline!r} was not compared; there are: {arms}") from None
+    if not math.isclose(report.alpha, settings.alpha):
+        raise BadInput(f"the report was made with alpha {report.alpha:g} but the gate asks for {settings.alpha:g}")
+    return comparison
+
+
+def _gain(report: Report, comparison: Comparison) -> Estimate:
+    """The primary metric's difference, turned so that more is better."""
+    delta = comparison.deltas[report.primary]
+    if report.higher_is_better[report.primary]:
+        return delta
+    low, high = (None if end is None else -end for end in (delta.high, delta.low))
+    return Estimate(value=-delta.value, low=low, high=high)
+
+
+def _failures(report: Report, comparison: Comparison, settings: GateSettings) -> list[str]:
+    gain, found = _gain(report, comparison), []
+    candidate, baseline = report.arm(report.candidate), report.arm(comparison.arm)
+    trusted = report.n >= settings.min_samples and report.groups >= settings.min_groups
+    if trusted and gain.high is not None and gain.high <= settings.margin:
+        found.append(
+            f"{report.primary} did not improve on {comparison.arm} by more than {settings.margin:g}: "
+            f"{_interval(gain)} at {1 - settings.alpha:.0%} confidence"
+        )
+    if candidate.schema_valid.value < baseline.schema_valid.value - settings.validity_margin - 1e-12:
+        found.append(
+            f"only {candidate.schema_valid.value:.1%} of the answers are schema-valid, "
+            f"{baseline.schema_valid.value:.1%} with {comparison.arm}"
+        )
+    if settings.max_seconds_p95 is not None and candidate.seconds_p95 > settings.max_seconds_p95:
+        found.append(
+            f"95 % of the answers take up to {candidate.seconds_p95:.2f} s; "
+            f"the budget is {settings.max_seconds_p95:.2f} s"
+        )
+    if report.baseline == comparison.arm:
+        found += [
+            f"it got significantly worse on {one.name or 'the samples without a stratum'}: "
+            f"{one.losses} lost, {one.wins} won, adjusted p = {one.p_adjusted:.3g}"
+            for one in report.slices
+            if one.losses > one.wins and one.p_adjusted <= settings.alpha
+        ]
+    return found
+
+
+def _doubts(report: Report, comparison: Comparison, settings: GateSettings) -> list[str]:
+    gain, found = _gain(report, comparison), []
+    if gain.low is None or gain.low <= settings.margin:
+        found.append(
+            f"the difference in {report.primary} to {comparison.arm} is {_interval(gain)}; "
+            f"the whole interval must lie above {settings.margin:g}"
+        )
+    if comparison.p > settings.alpha or comparison.wins <= comparison.losses:
+        found.append(
+            f"the paired test on right and wrong answers does not confirm an improvement: "
+            f"{comparison.wins} won, {comparison.losses} lost, p = {comparison.p:.3g}"
+        )
+    if report.n < settings.min_samples:
+        found.append(f"{report.n} samples are fewer than the {settings.min_samples} the gate asks for")
+    if report.groups < settings.min_groups:
+        found.append(
+            f"the samples form only {report.groups} independent groups; the gate asks for {settings.min_groups}"
+        )
+    return found
+
+
+def _success(report: Report, comparison: Comparison, settings: GateSettings) -> str:
+    return (
+        f"{report.primary} improved on {comparison.arm} by {_interval(_gain(report, comparison))} "
+        f"({comparison.wins} won, {comparison.losses} lost, p = {comparison.p:.3g}, n = {report.n})"
+    )
+
+
+def _stronger_arms(report: Report, settings: GateSettings) -> list[str]:
+    """Say so when an arm the gate does not look at is better than the candidate."""
+    return [
+        f"note: the arm {one.arm} scores higher than {report.candidate} on {report.primary} "
+        f"({report.arm(one.arm).metrics[report.primary].value:.3f} against "
+        f"{report.arm(report.candidate).metrics[report.primary].value:.3f})"
+        for one in report.comparisons
+        if one.arm != settings.baseline and report.primary in one.deltas and _gain(report, one).value < 0
+    ]
+
+
+def _samples_that_decide(report: Report, comparison: Comparison, settings: GateSettings) -> int | None:
+    """Samples at which the observed difference from the margin would show with 80 % power.
+
+    The interval's width gives the standard error, which already holds the groups' effect and shrinks with the root
+    of the number of samples. None when nothing was observed that more samples could confirm.
+    """
+    gain = _gain(report, comparison)
+    normal = NormalDist()
+    z_alpha, z_power = normal.inv_cdf(1 - settings.alpha / 2), normal.inv_cdf(_POWER)
+    distance = abs(gain.value - settings.margin)
+    if gain.low is None or gain.high is None or distance < 1e-9:
+        return None
+    error = (gain.high - gain.low) / (2 * z_alpha)
+    return max(settings.min_samples, math.ceil(report.n * ((z_alpha + z_power) * error / distance) ** 2))
+
+
+def _interval(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:+.3f} (no interval)"
+    return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"

@@ -1,0 +1,221 @@
+"""What an evaluation found, as one JSON document: the gate reads it, a promotion demands it, people share it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from understudy.core.records import Problem
+
+__all__ = [
+    "BUCKETS",
+    "Answer",
+    "ArmResult",
+    "Bucket",
+    "Case",
+    "ClassTable",
+    "Comparison",
+    "Estimate",
+    "GateResult",
+    "Identity",
+    "Report",
+    "Slice",
+    "Verdict",
+]
+
+Verdict = Literal["pass", "fail", "inconclusive"]
+Bucket = Literal["truncated", "schema_invalid", "problems", "wrong", "right"]
+BUCKETS: tuple[Bucket, ...] = ("truncated", "schema_invalid", "problems", "wrong", "right")
+"""Where an answer ends, worst first; each answer is in exactly one.
+
+``truncated``: cut at the token limit before it was complete. ``schema_invalid``: complete, but not the pack's Output.
+``problems``: the pack's checks object. ``wrong`` and ``right``: the pack's ``correct`` metric.
+"""
+
+
+class Document(BaseModel):
+    """Base of the parts of a report."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Estimate(Document):
+    """A number with the ends of its confidence interval; None where there is no interval."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Identity(Document):
+    """Exactly what was compared, so that the comparison can be made again."""
+
+    model: str
+    """Id of the model version, or the folder's name before it is registered."""
+    model_digest: str
+    base: str = ""
+    base_revision: str = ""
+    dataset: str = ""
+    dataset_digest: str = ""
+    split: str = ""
+    template_digest: str = ""
+    decoding: dict[str, Any] = Field(default_factory=dict)
+    """Greedy or not, constraint, token limits, number of shots."""
+    seed: int = 0
+    commit: str = ""
+    versions: dict[str, str] = Field(default_factory=dict)
+    hardware: dict[str, str] = Field(default_factory=dict)
+
+
+class ClassTable(Document):
+    """How one arm answers the task's decisive field, class by class."""
+
+    field: str
+    labels: list[str]
+    """Rows and columns of ``confusion``, sorted; classes that are only predicted are among them."""
+    support: list[int]
+    precision: list[float]
+    recall: list[float]
+    f1: list[float]
+    confusion: list[list[int]]
+    """``confusion[truth][answer]``; the last column counts samples without a usable answer."""
+
+
+class ArmResult(Document):
+    """One arm on all samples."""
+
+    name: str
+    metrics: dict[str, Estimate]
+    schema_valid: Estimate
+    """Share of answers that parse as the pack's Output, as written."""
+    truncated: Estimate
+    buckets: dict[Bucket, int]
+    prompt_tokens_mean: float
+    completion_tokens_mean: float
+    seconds_p50: float
+    seconds_p95: float
+    classes: ClassTable | None = None
+
+
+class Comparison(Document):
+    """The candidate against one other arm on the same samples."""
+
+    arm: str
+    """The other arm."""
+    deltas: dict[str, Estimate]
+    """Candidate minus other, for every metric both have."""
+    wins: int
+    """Samples only the candidate has right."""
+    losses: int
+    ties: int
+    mcnemar_p: float
+    mcnemar_mid_p: float
+    sign_flip_p: float
+    """Sign-flip test on correctness, whole groups flipped."""
+    test: Literal["mcnemar_exact", "sign_flip_by_group"]
+    """Which of them ``p`` is: McNemar's when every group is one sample, else the one that respects groups."""
+    p: float
+    p_adjusted: float
+    """Holm's correction over the candidate's comparisons in this report."""
+    discordant_share: float
+    minimum_detectable_effect: float | None
+    """Difference in share of right answers found with 80 % power; None when not even the largest possible one is."""
+
+
+class Slice(Document):
+    """Candidate against baseline inside one stratum."""
+
+    name: str
+    n: int
+    candidate: float
+    """Share of right answers."""
+    baseline: float
+    wins: int
+    losses: int
+    p: float
+    p_adjusted: float
+    """Holm's correction over all slices."""
+
+
+class Answer(Document):
+    """One arm's answer to one sample."""
+
+    text: str
+    output: dict[str, Any] | None
+    bucket: Bucket
+    problems: list[Problem] = Field(default_factory=list)
+    confidence: float | None = None
+
+
+class Case(Document):
+    """A sample on which candidate and baseline differ."""
+
+    example_id: str
+    group: str
+    stratum: str
+    prompt: str
+    """The user's turn as the model read it."""
+    expected: dict[str, Any]
+    candidate: Answer
+    baseline: Answer
+
+
+class GateResult(Document):
+    """The verdict, why, and what would decide it."""
+
+    verdict: Verdict
+    reasons: list[str]
+    """Sentences; the ones that decided come first."""
+    baseline: str
+    settings: dict[str, Any]
+    samples_needed: int | None = None
+    """Samples that would decide an inconclusive comparison if the observed difference is the true one."""
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the command line: 0 pass, 1 fail, 3 inconclusive."""
+        return {"pass": 0, "fail": 1, "inconclusive": 3}[self.verdict]
+
+
+class Report(Document):
+    """A whole evaluation. ``model_digest`` and ``verdict`` are what a registry checks before a promotion."""
+
+    version: Literal[1] = 1
+    pack: str
+    model_digest: str
+    verdict: Verdict | None = None
+    """None until the gate has decided."""
+    gate: GateResult | None = None
+    created: datetime
+    identity: Identity
+    candidate: str
+    baseline: str
+    primary: str
+    higher_is_better: dict[str, bool]
+    n: int
+    groups: int
+    alpha: float
+    """Intervals have level ``1 - alpha``."""
+    resamples: int
+    corpus_resamples: int
+    arms: list[ArmResult]
+    """Candidate first."""
+    comparisons: list[Comparison]
+    slices: list[Slice]
+    regressions: list[Case]
+    """Samples the baseline has right and the candidate has not."""
+    improvements: list[Case]
+
+    def arm(self, name: str) -> ArmResult:
+        """Return the result of the arm called ``name``; KeyError when it was not compared."""
+        return next((arm for arm in self.arms if arm.name == name), None) or _missing(name)
+
+    def comparison(self, name: str) -> Comparison:
+        """Return the candidate's comparison with the arm called ``name``; KeyError when there is none."""
+        return next((one for one in self.comparisons if one.arm == name), None) or _missing(name)
+
+
+def _missing(name: str) -> Any:
+    raise KeyError(name)

@@ -1,0 +1,1 @@
+"""Where packs meet the world: the command line, GitHub, servers."""

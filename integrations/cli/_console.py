@@ -1,0 +1,116 @@
+"""What the commands share: two consoles, settings, JSON on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from understudy.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from understudy.core.records import DatasetVersion, Example
+    from understudy.core.settings import Settings
+
+__all__ = ["JsonOption", "SetOption", "SettingsOption", "dataset_of", "print_json", "progress_bar", "quiet_libraries", "read_settings", "stderr", "stdout", "sweep"]
+
+SettingsOption = Annotated[
+    Path | None, typer.Option("--settings", "-s", help="Settings file [default: understudy.yaml if it is there]")
+]
+SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting: train.epochs=2")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON")]
+
+
+def stdout() -> Console:
+    """Return the console for results."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def stderr() -> Console:
+    """Return the console for progress and notices."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """Print a result as indented JSON; non-ASCII and control characters are escaped."""
+    typer.echo(json.dumps(value, indent=2))
+
+
+def read_settings(path: Path | None, overrides: list[str] | None = None) -> Settings:
+    """Return the settings of ``path``, or of ``understudy.yaml`` here if there is one, with overrides applied."""
+    from understudy.core.settings import SETTINGS_FILE, apply_overrides, load_settings
+
+    if path is None and Path(SETTINGS_FILE).exists():
+        path = Path(SETTINGS_FILE)
+    return apply_overrides(load_settings(path), overrides or [])
+
+
+def dataset_of(settings: Settings, reference: str | None) -> tuple[DatasetVersion, dict[str, list[Example]]]:
+    """Return the dataset version called ``reference``, or the newest of the settings' pack, verified.
+
+    Raises:
+        BadInput: there is none yet.
+    """
+    from understudy.core.datasets import latest_version, load_version
+
+    root = Path(settings.registry)
+    if reference is None:
+        latest = latest_version(root, settings.pack)
+        if latest is None:
+            raise BadInput(f"there is no dataset of {settings.pack} in {root}: run `understudy data build` first")
+        reference = latest.id
+    return load_version(reference, root)
+
+
+def quiet_libraries() -> None:
+    """Silence notices of libraries that say nothing to a user; errors still come through."""
+    import logging
+
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    for name in ("accelerate", "datasets", "torch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(torch|transformers|trl|accelerate|peft)\b.*")
+
+
+def progress_bar() -> Progress:
+    """Return a progress bar on stderr with the share done, the time spent and the time left."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("  {task.description:<15}"),
+        BarColumn(24),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[note]}"),
+        console=stderr(),
+    )
+
+
+@contextmanager
+def sweep() -> Iterator[Callable[[str, int, int, str], None]]:
+    """Yield ``tell(name, done, total, note)``, which keeps one progress bar for every name."""
+    with progress_bar() as bar:
+        tasks: dict[str, Any] = {}
+
+        def tell(name: str, done: int, total: int, note: str = "") -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=total, note=note)
+            bar.update(tasks[name], completed=done, total=total, note=note)
+
+        yield tell

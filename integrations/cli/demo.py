@@ -1,0 +1,99 @@
+"""``understudy demo``: the whole life cycle on one machine, offline: build, tune, prove, promote, use."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from understudy.integrations.cli._console import SetOption, stderr, stdout
+
+if TYPE_CHECKING:
+    from understudy.core.records import DatasetVersion, Example, ModelVersion
+    from understudy.core.registry import Registry
+    from understudy.core.settings import Settings
+    from understudy.evals.results import Report
+
+__all__ = ["demo"]
+
+
+def demo(
+    pack: Annotated[str, typer.Argument(help="Task pack")] = "log-triage",
+    overrides: SetOption = None,
+) -> None:
+    """Fine-tune the embedded base, prove it on held-out faults, promote it, explain a real failed build.
+
+    Everything stays in the registry folder (.understudy), so `understudy explain` works afterwards; run again, it
+    resumes or reuses what is there.
+    """
+    from importlib.resources import files
+
+    from understudy.core.hardware import resolve
+    from understudy.core.pack import load_pack
+    from understudy.core.registry import Registry
+    from understudy.core.settings import apply_overrides, load_settings
+    from understudy.evals.console import print_report
+    from understudy.integrations.cli._console import quiet_libraries
+    from understudy.integrations.cli.evaluate import run_evaluation
+    from understudy.integrations.cli.train import run_training
+
+    started = time.monotonic()
+    home = files(type(load_pack(pack)).__module__.rpartition(".")[0])
+    settings = apply_overrides(load_settings(Path(str(home / "understudy.yaml"))), overrides or [])
+    registry = Registry(Path(settings.registry))
+    quiet_libraries()
+
+    _chapter(1, "Dataset: faults made on purpose, run through the real tools")
+    manifest, splits = _dataset(settings)
+    _chapter(2, f"Fine-tune the base '{settings.base.name}' ({settings.train.method})")
+    threads = settings.train.threads
+    hardware = resolve(None if threads == "auto" else threads)
+    version, _ = run_training(settings, manifest, splits, hardware)
+    _chapter(3, f"Prove it: {', '.join(settings.evaluate.arms)} on the same held-out faults")
+    report, folder = run_evaluation(settings, version, manifest, splits, hardware)
+    print_report(report, stdout())
+    _chapter(4, "Register and promote")
+    _promote(registry, version, report, folder)
+    _chapter(5, "Use it: a real failed build that no recipe made")
+    _explain(str(home / "seed" / "failed.log"), version.id)
+    console = stdout()
+    console.print(f"\n[bold]Done in {(time.monotonic() - started) / 60:.1f} minutes.[/bold]")
+    console.print(f"  report     {folder / 'report.html'}")
+    console.print("  yours      understudy explain YOUR-FAILED-BUILD.log")
+    assert report.gate is not None
+    raise typer.Exit(report.gate.exit_code)
+
+
+def _chapter(number: int, title: str) -> None:
+    stderr().print(f"\n[bold cyan]{number}[/bold cyan] [bold]{title}[/bold]")
+
+
+def _dataset(settings: Settings) -> tuple[DatasetVersion, dict[str, list[Example]]]:
+    from understudy.core.datasets import load_version
+    from understudy.core.pack import load_pack
+    from understudy.integrations.cli._console import sweep
+    from understudy.integrations.cli.data import show_version
+    from understudy.integrations.pipeline import build_dataset
+
+    with sweep() as tell:
+        built = build_dataset(settings, load_pack(settings.pack), lambda done, total: tell("selecting lines", done, total, ""))
+    show_version(built, Path(settings.registry), as_json=False)
+    return load_version(built.id, Path(settings.registry))
+
+
+def _promote(registry: Registry, version: ModelVersion, report: Report, folder: Path) -> None:
+    assert report.gate is not None
+    console = stdout()
+    if report.gate.verdict != "pass":
+        console.print(f"[yellow]{version.id} is registered and not promoted: the gate says {report.gate.verdict}.[/yellow]")
+        return
+    state = registry.promote(version.id, report=folder / "report.json")
+    console.print(f"[green]{state.pack}@{state.alias} -> {state.version}[/green] (revision {state.rev})")
+
+
+def _explain(log: str, model: str) -> None:
+    from understudy.integrations.cli.explain import explain
+
+    explain(log, model=model)

@@ -1,0 +1,83 @@
+"""``understudy evaluate``: is the tuned model better, by how much, and may it be promoted?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from understudy.integrations.cli._console import (
+    JsonOption,
+    SetOption,
+    SettingsOption,
+    dataset_of,
+    read_settings,
+    stderr,
+    stdout,
+    sweep,
+)
+
+if TYPE_CHECKING:
+    from understudy.core.hardware import Hardware
+    from understudy.core.records import DatasetVersion, Example, ModelVersion
+    from understudy.core.settings import Settings
+    from understudy.evals.results import Report
+
+__all__ = ["evaluate", "run_evaluation"]
+
+
+def evaluate(
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Model version [default: the newest]")] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="Dataset version [default: the model's]")] = None,
+    settings: SettingsOption = None,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the arms of the settings on the test split; write report.html and report.json; exit 0, 1 or 3."""
+    from understudy.core.errors import BadInput
+    from understudy.core.hardware import resolve
+    from understudy.core.registry import Registry
+    from understudy.evals.console import print_report
+    from understudy.integrations.cli._console import quiet_libraries
+
+    chosen = read_settings(settings, overrides)
+    registry = Registry(Path(chosen.registry))
+    versions = registry.list(chosen.pack)
+    if model is None and not versions:
+        raise BadInput(f"there is no model of {chosen.pack} in {chosen.registry}: run `understudy train` first")
+    version = registry.get(model) if model else versions[-1]
+    manifest, splits = dataset_of(chosen, dataset or version.dataset)
+    quiet_libraries()
+    threads = chosen.train.threads
+    hardware = resolve(None if threads == "auto" else threads)
+    report, folder = run_evaluation(chosen, version, manifest, splits, hardware)
+    if as_json:
+        typer.echo((folder / "report.json").read_text("utf-8"))
+    else:
+        print_report(report, stdout())
+        stdout().print(f"\n  report     {folder / 'report.html'}")
+    assert report.gate is not None
+    raise typer.Exit(report.gate.exit_code)
+
+
+def run_evaluation(
+    settings: Settings,
+    version: ModelVersion,
+    manifest: DatasetVersion,
+    splits: dict[str, list[Example]],
+    hardware: Hardware,
+) -> tuple[Report, Path]:
+    """Evaluate with a progress bar per arm; return the report and the folder with its files."""
+    from understudy.core.pack import load_pack
+    from understudy.evals.report import write_report
+    from understudy.integrations.pipeline import curve_of
+    from understudy.integrations.pipeline import evaluate as run
+
+    if version.dataset_digest != manifest.digest:
+        stderr().print(f"  [yellow]{version.id} was trained on {version.dataset}, not on {manifest.id}[/yellow]")
+    with sweep() as tell:
+        done = run(settings, load_pack(manifest.pack), version, manifest, splits, hardware, lambda a, d, n: tell(a, d, n, ""))
+    folder = Path(settings.registry) / "reports" / version.id
+    write_report(done.report, folder, loss_curve=curve_of(settings, version, manifest))
+    return done.report, folder

@@ -1,0 +1,123 @@
+"""``understudy explain``: the root cause of a failed CI log, every quote taken from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from understudy.integrations.cli._console import JsonOption, SetOption, SettingsOption, print_json, read_settings, stderr, stdout
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from understudy.core.engines import LocalEngine
+    from understudy.core.settings import Settings
+    from understudy.templates.log_triage.explain import Explanation
+    from understudy.templates.log_triage.select import Selection
+
+__all__ = ["explain", "print_explanation"]
+
+_CONTEXT = 2
+"""Lines shown before and after evidence."""
+
+
+def explain(
+    log: Annotated[str, typer.Argument(help="Log file, folder, run zip, gzip file, or '-' for standard input")],
+    green: Annotated[str | None, typer.Option("--green", help="Log of the last run that passed")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Model version, alias, or 'rules' [default: the champion, else rules]")
+    ] = None,
+    min_confidence: Annotated[float, typer.Option(help="Abstain below this probability of the category")] = 0.5,
+    as_json: JsonOption = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown for a comment or step summary")] = False,
+    settings: SettingsOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Say why the run that wrote LOG failed, where the log shows it, and what to do.
+
+    Several logs (a folder, a run zip) give one explanation each. A log without a failure is no error: the answer
+    abstains and says so.
+    """
+    from understudy.templates.log_triage.explain import explain as answer
+    from understudy.templates.log_triage.explain import log_input
+    from understudy.templates.log_triage.render import markdown
+    from understudy.templates.log_triage.select import select
+    from understudy.templates.log_triage.sources import open_logs
+
+    chosen = read_settings(settings, overrides)
+    passed = open_logs(green)[0] if green is not None else None
+    logs = open_logs(log)
+    engine, model_id = _engine(chosen, model)
+    count = engine.count_tokens if engine else (lambda text: len(text) // 3 + 1)
+    for named in logs:
+        selection = select(named, green=passed)
+        seen = log_input(selection, chosen.data.prompt_budget, count)
+        ask = (lambda request: engine.generate([request])[0]) if engine else None
+        explanation = answer(named.name, selection, seen, ask, model_id, min_confidence=min_confidence)
+        if as_json:
+            print_json(explanation.model_dump(mode="json", exclude={"finish"}))
+        elif as_markdown:
+            typer.echo(markdown(explanation))
+        else:
+            print_explanation(stdout(), explanation, selection)
+
+
+def _engine(settings: Settings, model: str | None) -> tuple[LocalEngine | None, str]:
+    """Return the engine and its version id; (None, "rules") when rules are asked for or nothing is promoted."""
+    from understudy.core.errors import BadInput
+    from understudy.core.registry import Registry
+    from understudy.templates.log_triage.explain import RULES
+
+    if model == RULES:
+        return None, RULES
+    registry = Registry(Path(settings.registry))
+    try:
+        version = registry.get(model or "log-triage@champion")
+    except BadInput:
+        if model is not None:
+            raise
+        stderr().print("[dim]no model is promoted in this folder: rules answer (see `understudy demo`)[/dim]")
+        return None, RULES
+    from understudy.core.hardware import resolve
+    from understudy.core.models import version_engine
+    from understudy.integrations.cli._console import quiet_libraries
+
+    quiet_libraries()
+    threads = settings.train.threads
+    hardware = resolve(None if threads == "auto" else threads)
+    return version_engine(registry, version, hardware), version.id
+
+
+def print_explanation(console: Console, explanation: Explanation, selection: Selection) -> None:
+    """Show an explanation in a terminal: heading, sentence, the evidence in red among its neighbours, the fix."""
+    from rich.markup import escape
+    from rich.text import Text
+
+    from understudy.core.redaction import redact
+    from understudy.templates.log_triage.render import HEADINGS, plain
+
+    sure = "" if explanation.confidence is None else f"  {explanation.confidence:.0%}"
+    colour = "yellow" if explanation.abstained else "red"
+    console.print(f"\n[bold {colour}]{HEADINGS[explanation.category]}[/]  [dim]{explanation.category}, {explanation.origin}"
+                  f"{', may pass when run again' if explanation.transient else ''}{sure}[/dim]")
+    console.print(Text(plain(explanation.root_cause)))
+    lines = {line.number: line.text for line in selection.lines}
+    cited = {n for quote in explanation.evidence for n in range(quote.line_start, quote.line_end + 1)}
+    near = sorted({n for c in cited for n in range(c - _CONTEXT, c + _CONTEXT + 1)} & set(lines))
+    if cited:
+        console.print(f"\n[dim]{escape(plain(explanation.evidence[0].file))}[/dim]")
+    for before, number in zip([0, *near], near, strict=False):
+        if before and number != before + 1:
+            console.print("[dim]      ...[/dim]")
+        style = "bold red" if number in cited else "dim"
+        mark = ">" if number in cited else " "
+        console.print(Text(f"{mark}{number:>6}  {plain(redact(lines[number])[0])}", style=style), soft_wrap=True)
+    if explanation.fix:
+        console.print(Text.assemble("\n", ("Fix: ", "bold green"), plain(explanation.fix)))
+    for problem in explanation.problems:
+        console.print(Text(f"The model's answer was refused: {problem.field} {plain(problem.message)}", style="yellow"))
+    if explanation.abstained:
+        console.print("[yellow]Not sure: this is an abstention, not a diagnosis.[/yellow]")
+    console.print(f"[dim]by {escape(explanation.model)}[/dim]")

@@ -1,0 +1,57 @@
+"""``understudy``: the commands, their exit codes, and one sentence for every error."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from understudy.core.errors import UnderstudyError
+from understudy.integrations.cli import data, demo, evaluate, explain, init, models, select, train
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="understudy",
+    help="Turn a small open language model into a developer assistant that learned your team's history, and prove it got better.",
+    epilog="Exit codes: 0 done, 1 gate failed, 2 usage or bad input, 3 inconclusive, 4 a model or service is out of reach.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("demo")(demo.demo)
+app.command("init")(init.init)
+app.add_typer(data.app, name="data")
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(models.app, name="models")
+app.command("explain")(explain.explain)
+app.command("select")(select.select)
+
+
+def main() -> None:
+    """Run the command line; deliberate errors become one sentence on stderr and their exit code."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        app()
+    except UnderstudyError as error:
+        _complain(str(error))
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        _complain("interrupted; run the same command again to go on")
+        sys.exit(130)
+
+
+def _complain(message: str) -> None:
+    visible = "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in message)
+    print(f"understudy: {visible}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

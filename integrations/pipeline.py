@@ -1,0 +1,238 @@
+"""The steps of the life cycle as plain functions: what ``understudy data build``, ``train`` and ``evaluate`` do.
+
+Commands and the demo call these; nothing here prints.
+"""
+
+from __future__ import annotations
+
+import platform
+import random
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version as package_version
+from pathlib import Path
+
+from understudy.core.bases import Base, load_tokenizer, resolve_base, template_digest, token_counter
+from understudy.core.datasets import build_version
+from understudy.core.errors import BadInput
+from understudy.core.hardware import Hardware
+from understudy.core.models import base_engine, version_engine
+from understudy.core.pack import BuildContext, Pack
+from understudy.core.records import DatasetVersion, Example, ModelVersion, Prediction
+from understudy.core.registry import Registry
+from understudy.core.rows import completion_text, make_rows
+from understudy.core.settings import Settings
+from understudy.core.sft import Event, Outcome, run_key, train_sft
+from understudy.evals.arms import Arm, model_arm, reference_arm
+from understudy.evals.compare import compare
+from understudy.evals.gate import GateSettings, apply_gate
+from understudy.evals.results import Identity, Report
+from understudy.evals.shots import diverse_shots, similar_shots
+
+__all__ = ["Evaluated", "base_of", "build_dataset", "curve_of", "environment", "evaluate", "renderer", "train"]
+
+_DECIDING = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "llguidance", "understudy")
+
+
+def base_of(settings: Settings) -> Base:
+    """Return the base the settings name, found and pinned."""
+    base = settings.base
+    return resolve_base(base.name, revision=base.revision, trust_remote_code=base.trust_remote_code)
+
+
+def build_dataset(
+    settings: Settings, pack: Pack, on_progress: Callable[[int, int], None] = lambda done, total: None
+) -> DatasetVersion:
+    """Run every source's builder and freeze the examples as a dataset version in the registry.
+
+    ``on_progress`` is called with (examples made, examples expected) where a builder can tell.
+
+    Raises:
+        BadInput: a source names no builder of the pack, its material cannot be read, or nothing is left.
+    """
+    count = token_counter(load_tokenizer(base_of(settings)))
+    examples: list[Example] = []
+    for source in settings.data.sources:
+        builder = pack.builders.get(source.builder)
+        if builder is None:
+            raise BadInput(f"data.sources: {pack.name} has no builder {source.builder!r}; it has: {', '.join(pack.builders)}")
+        context = BuildContext(
+            count_tokens=count,
+            prompt_budget=settings.data.prompt_budget,
+            paths=[Path(path) for path in source.paths],
+            limit=settings.data.max_examples,
+            rng=random.Random(settings.data.seed),
+            on_progress=on_progress,
+        )
+        examples += builder(context)
+
+    return build_version(pack, examples, settings.data, Path(settings.registry), count, renderer(pack))
+
+
+def renderer(pack: Pack) -> Callable[[Example], tuple[str, str]]:
+    """Return a function from an example to its prompt text and its completion text, for length reports."""
+
+    def render(example: Example) -> tuple[str, str]:
+        prompt = "".join(message.content for message in pack.messages(pack.Input.model_validate(example.input)))
+        return prompt, completion_text(pack.Output.model_validate(example.output))
+
+    return render
+
+
+def train(
+    settings: Settings,
+    pack: Pack,
+    dataset: DatasetVersion,
+    splits: Mapping[str, Sequence[Example]],
+    hardware: Hardware,
+    on_event: Callable[[Event], None],
+) -> tuple[ModelVersion, Outcome]:
+    """Fine-tune the base on a dataset version and register the best checkpoint.
+
+    Called again after a kill it resumes; called again after it finished it returns the same version.
+    """
+    base = base_of(settings)
+    tokenizer = load_tokenizer(base)
+    rows = {name: make_rows(pack, splits[name], tokenizer, settings.train.max_length) for name in ("train", "validation")}
+    folder = _run_folder(settings, base, dataset)
+    outcome = train_sft(base, tokenizer, rows["train"], rows["validation"], settings.train, hardware, folder, on_event)
+    version = Registry(Path(settings.registry)).register(
+        outcome.folder,
+        pack=pack.name,
+        kind="full" if outcome.kind == "full" else "adapter",
+        base=base.name,
+        base_revision=base.revision,
+        dataset=dataset.id,
+        dataset_digest=dataset.digest,
+        settings=settings.model_dump(mode="json"),
+        metrics={"validation_loss": outcome.best_validation_loss},
+        template_digest=template_digest(tokenizer),
+        environment=environment(hardware),
+    )
+    return version, outcome
+
+
+def curve_of(settings: Settings, version: ModelVersion, dataset: DatasetVersion) -> Path | None:
+    """Return the loss curve of the run that made ``version``, if that run was made here with its own settings."""
+    made = Settings.model_validate(version.settings)
+    curve = _run_folder(settings.model_copy(update={"train": made.train}), base_of(made), dataset) / "curve.png"
+    return curve if curve.exists() else None
+
+
+def _run_folder(settings: Settings, base: Base, dataset: DatasetVersion) -> Path:
+    return Path(settings.registry) / "runs" / run_key(settings.train, base, dataset.digest)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A report with the predictions behind it."""
+
+    report: Report
+    predictions: Mapping[str, Sequence[Prediction]]
+
+
+def evaluate(
+    settings: Settings,
+    pack: Pack,
+    version: ModelVersion,
+    dataset: DatasetVersion,
+    splits: Mapping[str, Sequence[Example]],
+    hardware: Hardware,
+    on_progress: Callable[[str, int, int], None],
+) -> Evaluated:
+    """Run the arms of the settings on the test split, compare them in pairs and let the gate decide.
+
+    Args:
+        settings: arms, sample count and gate.
+        pack: the task.
+        version: the tuned model.
+        dataset: the version whose ``test`` split is used.
+        splits: its examples.
+        hardware: where to run.
+        on_progress: called with (arm, samples done, samples in all).
+    """
+    chosen = settings.evaluate
+    samples = list(splits["test"])
+    if chosen.samples is not None and chosen.samples < len(samples):
+        samples = sorted(random.Random(chosen.seed).sample(samples, chosen.samples), key=lambda example: example.id)
+    predictions: dict[str, list[Prediction]] = {}
+    for arm in _arms(settings, pack, version, splits["train"], hardware):
+        done = 0
+
+        def progress(count: int, name: str = arm.name) -> None:
+            nonlocal done
+            done += count
+            on_progress(name, done, len(samples))
+
+        predictions[arm.name] = arm.predict(samples, progress)
+    identity = Identity(
+        model=version.id,
+        model_digest=version.digest,
+        base=version.base,
+        base_revision=version.base_revision,
+        dataset=dataset.id,
+        dataset_digest=dataset.digest,
+        split="test",
+        template_digest=version.template_digest,
+        decoding={"greedy": True, "constrained": True, "max_new_tokens": chosen.max_new_tokens, "shots": chosen.few_shot_k},
+        seed=chosen.seed,
+        commit=_commit(),
+        versions={name: package_version(name) for name in _DECIDING},
+        hardware={"machine": platform.machine(), "device": hardware.device, "threads": str(hardware.threads)},
+    )
+    gate = settings.gate
+    report = compare(
+        pack, samples, predictions, identity=identity, baseline=gate.baseline, alpha=gate.alpha, seed=chosen.seed
+    )
+    rules = GateSettings(
+        min_samples=gate.min_samples,
+        alpha=gate.alpha,
+        margin=gate.margin,
+        validity_margin=gate.validity_margin,
+        baseline=gate.baseline,
+    )
+    return Evaluated(apply_gate(report, rules), predictions)
+
+
+def _arms(
+    settings: Settings, pack: Pack, version: ModelVersion, training: Sequence[Example], hardware: Hardware
+) -> list[Arm]:
+    chosen = settings.evaluate
+    limits = {"max_new_tokens": chosen.max_new_tokens, "batch_size": chosen.batch_size}
+    arms = []
+    if "reference" in chosen.arms:
+        arms.append(reference_arm(pack))
+    if set(chosen.arms) & {"base", "few-shot", "retrieval"}:
+        engine = base_engine(base_of(settings), hardware, batch_size=chosen.batch_size)
+        if "base" in chosen.arms:
+            arms.append(model_arm("base", engine, pack, **limits))
+        if "few-shot" in chosen.arms:
+            arms.append(model_arm("few-shot", engine, pack, diverse_shots(pack, training, chosen.few_shot_k), **limits))
+        if "retrieval" in chosen.arms:
+            arms.append(model_arm("retrieval", engine, pack, similar_shots(pack, training, chosen.few_shot_k), **limits))
+    if "tuned" in chosen.arms:
+        tuned = version_engine(Registry(Path(settings.registry)), version, hardware, batch_size=chosen.batch_size)
+        arms.append(model_arm("tuned", tuned, pack, **limits))
+    return arms
+
+
+def environment(hardware: Hardware) -> dict[str, str]:
+    """Return what decides a result besides data and settings: versions, commit, machine and the reasons chosen on it."""
+    return {
+        "python": platform.python_version(),
+        **{name: package_version(name) for name in _DECIDING},
+        "commit": _commit(),
+        "machine": platform.machine(),
+        "hardware": "; ".join(hardware.reasons),
+    }
+
+
+def _commit() -> str:
+    """Return the commit of the code in use, empty when it is no checkout."""
+    here = Path(__file__).resolve().parent
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return found.stdout.strip() if found.returncode == 0 else ""

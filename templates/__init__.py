@@ -1,0 +1,1 @@
+"""The task packs, one folder each; copy one to make your own."""

@@ -1,0 +1,1 @@
+"""CI log to root cause: start reading in ``pack.py``."""

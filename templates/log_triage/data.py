@@ -1,0 +1,104 @@
+"""Builders: foundry cases (embedded or made by the user) to examples."""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections import defaultdict
+from collections.abc import Iterator
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from understudy.core.errors import BadInput
+from understudy.core.pack import BuildContext
+from understudy.core.records import Example, Source
+from understudy.templates.log_triage.foundry._case import Case, stamped
+from understudy.templates.log_triage.schema import RootCause
+from understudy.templates.log_triage.select import pack_lines, select
+
+__all__ = ["cases", "example_of", "from_cases", "seed"]
+
+
+def seed(context: BuildContext) -> Iterator[Example]:
+    """Yield the embedded examples: real faults of real tools, made by the foundry."""
+    with as_file(files("understudy.templates.log_triage") / "seed" / "cases.jsonl.xz") as path:
+        yield from _examples(list(cases(path)), context)
+
+
+def from_cases(context: BuildContext) -> Iterator[Example]:
+    """Yield examples from the foundry case files (``.jsonl.xz`` or ``.jsonl``) named in the settings."""
+    if not context.paths:
+        raise BadInput("the builder 'cases' needs data.sources[].paths: files made by the foundry")
+    for path in context.paths:
+        yield from _examples(list(cases(path)), context)
+
+
+def cases(path: Path) -> Iterator[Case]:
+    """Read a case file.
+
+    Raises:
+        BadInput: it is missing, is no xz file, or a line is no case; the line is named.
+    """
+    try:
+        with lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    yield Case.model_validate_json(line)
+                except ValidationError as error:
+                    raise BadInput(f"{path}, line {number} is no foundry case: {error.errors()[0]['msg']}") from None
+    except (OSError, lzma.LZMAError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} cannot be read: {error}") from None
+
+
+def _examples(found: list[Case], context: BuildContext) -> Iterator[Example]:
+    if context.limit is not None and len(found) > context.limit:
+        found = _evenly(found, context)
+    for number, case in enumerate(found, start=1):
+        example = example_of(case, context)
+        context.on_progress(number, len(found))
+        if example is not None:
+            yield example
+
+
+def _evenly(found: list[Case], context: BuildContext) -> list[Case]:
+    """Draw the same number from every recipe, as far as each has them."""
+    assert context.limit is not None
+    by_recipe: dict[str, list[Case]] = defaultdict(list)
+    for case in found:
+        by_recipe[case.recipe].append(case)
+    for group in by_recipe.values():
+        context.rng.shuffle(group)
+    rounds = [group[turn] for turn in range(len(found)) for group in by_recipe.values() if turn < len(group)]
+    return sorted(rounds[: context.limit], key=lambda case: case.id)
+
+
+def example_of(case: Case, context: BuildContext) -> Example | None:
+    """Return a case as the model will meet it: its log selected and packed, its evidence as positions.
+
+    None when a failure's evidence did not survive the packing: nobody can learn, or be asked, what is not shown.
+    """
+    log = pack_lines(select([stamped(case).encode()]), context.prompt_budget, context.count_tokens)
+    positions = {line.number: position for position, line in enumerate(log.lines, start=1)}
+    shown = [positions[number] for number in case.evidence if number in positions]
+    if case.evidence and not shown:
+        return None
+    answer = RootCause(
+        category=case.category,
+        origin=case.origin,
+        transient=case.transient,
+        evidence=shown,
+        root_cause=case.cause,
+        fix=case.fix,
+    )
+    return Example(
+        id=case.id,
+        pack="log-triage",
+        group=case.recipe,
+        stratum=case.category,
+        input=log.model_dump(mode="json"),
+        output=json.loads(answer.model_dump_json()),
+        meta={"evidence": case.evidence, "subject": case.subject, "tool": case.tool},
+        source=Source(origin="foundry", project=case.tool, time=None, licence="Apache-2.0"),
+    )

@@ -1,0 +1,58 @@
+"""An explanation for people: Markdown for a comment or a step summary. Everything from the log is escaped."""
+
+from __future__ import annotations
+
+import re
+
+from understudy.templates.log_triage.explain import RULES, Explanation
+
+__all__ = ["HEADINGS", "markdown", "plain"]
+
+HEADINGS: dict[str, str] = {
+    "test_assertion": "A test failed",
+    "compile_error": "The code does not compile",
+    "type_error": "Types do not match",
+    "lint_failure": "A lint rule is violated",
+    "formatting_failure": "A file is not formatted",
+    "dependency_install": "A dependency is missing",
+    "docker_build": "The image build failed",
+    "github_actions_config": "The workflow file is invalid",
+    "permission_or_secret": "A permission or secret is missing",
+    "network_or_flaky": "The network or a flaky test failed",
+    "timeout_or_oom": "Time or memory ran out",
+    "other": "The job failed",
+    "unknown": "No cause found",
+}
+"""Category to heading."""
+
+_SPECIAL = re.compile(r"([\\*_{}\[\]()#+!|<>~@-])")
+
+
+def plain(text: str) -> str:
+    """Return text from outside with control characters (also bidirectional ones) made visible."""
+    return "".join(c if c == "\n" or c == "\t" or _printable(c) else f"\\x{ord(c):02x}" for c in text)
+
+
+def _printable(character: str) -> bool:
+    return character.isprintable() and character not in "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def markdown(explanation: Explanation) -> str:
+    """Return GitHub-flavoured Markdown; no mention, link, HTML or fence of the log's own survives in it."""
+    parts = [f"### {HEADINGS[explanation.category]}", "", _prose(explanation.root_cause)]
+    if explanation.fix:
+        parts += ["", f"**Fix:** {_prose(explanation.fix)}"]
+    for quote in explanation.evidence:
+        lines = str(quote.line_start) if quote.line_start == quote.line_end else f"{quote.line_start}-{quote.line_end}"
+        fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", quote.quote)), default=0))
+        parts += ["", f"{_prose(quote.file)}, line {lines}:", fence + "text", plain(quote.quote), fence]
+    sure = "" if explanation.confidence is None else f", {explanation.confidence:.0%} sure of the category"
+    source = "rules, no model" if explanation.model == RULES else explanation.model
+    doubt = " It abstains: treat this as a guess." if explanation.abstained else ""
+    return "\n".join([*parts, "", f"<sub>{explanation.category}, {explanation.origin}{sure}; by {source}.{doubt}</sub>", ""])
+
+
+def _prose(text: str) -> str:
+    """Escape Markdown outside backquotes; what stands in backquotes becomes code."""
+    pieces = plain(text).replace("\n", " ").split("`")
+    return "".join(f"`{piece}`" if index % 2 and index < len(pieces) - 1 else _SPECIAL.sub(r"\\\1", piece) for index, piece in enumerate(pieces))
