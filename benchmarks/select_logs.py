@@ -1,11 +1,12 @@
 """How much of the true evidence the selection keeps, on real logs and on the foundry's.
 
-Run ``python benchmarks/select_logs.py [--cases FILE]``. Reads ``../shared/data/logs`` (LogChunks and cidiff, half of each, by
-project; see the README there) and says so when it is absent. ``--cases`` takes a JSON Lines file of foundry cases.
+Run ``python benchmarks/select_logs.py [--cases FILE]``. Reads ``../shared/data/logs`` (LogChunks and cidiff, half of
+each, by project; see the README there) and says so when it is absent. ``--cases`` takes JSON Lines of foundry cases.
 
 Published and re-measured peers on the same half of LogChunks (touched / whole / median lines): the last 200 lines
-.746 / .713 / 200; keyword lines with 10 around .830 / .694 / 203; keyword lines with 5 around, united with the last 200,
-.959 / .830 / 283. On cidiff "breakages", a normalised set difference reaches recall .97, precision .68, 9 % kept.
+.746 / .713 / 200; keyword lines with 10 around .830 / .694 / 203; keyword lines with 5 around, united with the last
+200, .959 / .830 / 283. On cidiff "breakages", a normalised set difference reaches recall .97, precision .68, 9 % kept;
+the gold lines alone are 9.4 % of the median log.
 """
 
 from __future__ import annotations

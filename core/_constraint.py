@@ -17,13 +17,12 @@ from understudy.core.files import canonical_json
 if TYPE_CHECKING:
     import torch
     from llguidance import LLTokenizer
-    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["SchemaConstraint", "compile_schema", "guidance_tokenizer"]
 
 
 @lru_cache(maxsize=4)
-def guidance_tokenizer(tokenizer: PreTrainedTokenizerBase, vocabulary: int, stops: tuple[int, ...]) -> LLTokenizer:
+def guidance_tokenizer(tokenizer: Any, vocabulary: int, stops: tuple[int, ...]) -> LLTokenizer:
     """Return llguidance's view of a fast tokenizer; costs up to 1.5 s for a large vocabulary, so it is cached.
 
     ``vocabulary`` is the model's padded size (``config.vocab_size``), not the tokenizer's.
@@ -47,9 +46,7 @@ def compile_schema(schema: dict[str, Any], view: LLTokenizer, *, compact: bool =
     """
     from llguidance import LLMatcher
 
-    overrides: dict[str, Any] = (
-        {"whitespace_flexible": False} if compact else {"whitespace_pattern": r"[\x20\x0A\x0D\x09]{1,8}"}
-    )
+    overrides: Any = {"whitespace_flexible": False} if compact else {"whitespace_pattern": r"[\x20\x0A\x0D\x09]{1,8}"}
     grammar = LLMatcher.grammar_from_json_schema(canonical_order(schema), overrides=overrides)
     complaint = LLMatcher.validate_grammar(grammar, view)
     if complaint:

@@ -14,7 +14,16 @@ from understudy.core.files import canonical_json, sha256_bytes, sha256_file
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["PRESETS", "Base", "check_folder", "load_model", "load_tokenizer", "resolve_base", "template_digest", "token_counter"]
+__all__ = [
+    "PRESETS",
+    "Base",
+    "check_folder",
+    "load_model",
+    "load_tokenizer",
+    "resolve_base",
+    "template_digest",
+    "token_counter",
+]
 
 SEEDLING = "seedling"
 
@@ -66,19 +75,25 @@ def resolve_base(name: str, *, revision: str | None = None, trust_remote_code: b
         check_folder(local)
         return Base(name, str(local), folder_digest(local), trust_remote_code)
     if name not in PRESETS and (name.startswith((".", "/", "~")) or name.count("/") != 1):
-        raise BadInput(f"base {name!r} is neither a folder, nor a hub id owner/model, nor one of: {SEEDLING}, {', '.join(PRESETS)}")
+        raise BadInput(
+            f"base {name!r} is neither a folder, nor a hub id owner/model, nor one of: {SEEDLING}, {', '.join(PRESETS)}"
+        )
     hub_id = PRESETS.get(name, name)
     return Base(name, hub_id, _hub_commit(hub_id, revision), trust_remote_code)
 
 
 def _hub_commit(hub_id: str, revision: str | None) -> str:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         folder = snapshot_download(hub_id, revision=revision, allow_patterns=["config.json"])
+    except HFValidationError as error:
+        raise BadInput(f"base {hub_id!r} is no hub id owner/model: {error}") from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise Unavailable(f"base {hub_id} cannot be fetched from the hub ({type(error).__name__}); check the name and the network") from error
+        raise Unavailable(
+            f"base {hub_id} cannot be fetched from the hub ({type(error).__name__}); check the name and the network"
+        ) from error
     return Path(folder).name
 
 
@@ -94,7 +109,9 @@ def check_folder(folder: Path) -> None:
         return
     pickles = sorted(path.name for path in folder.iterdir() if path.suffix in _UNSAFE)
     if pickles:
-        raise BadInput(f"{folder / pickles[0]} is a pickle, which can run code when loaded; convert the model to safetensors")
+        raise BadInput(
+            f"{folder / pickles[0]} is a pickle, which can run code when loaded; convert the model to safetensors"
+        )
     raise BadInput(f"{folder} has no weights: expected at least one .safetensors file")
 
 
@@ -153,8 +170,11 @@ def load_model(base: Base, *, device: str = "cpu", dtype: str = "auto") -> PreTr
             dtype=dtype,
         )
     except OSError as error:
-        raise BadInput(f"base {base.name} cannot be loaded from {base.location}: {str(error).split(chr(10))[0]}") from error
-    return model.to(device)  # type: ignore[arg-type]
+        raise BadInput(
+            f"base {base.name} cannot be loaded from {base.location}: {str(error).split(chr(10))[0]}"
+        ) from error
+    model.to(device)  # type: ignore[arg-type]
+    return model
 
 
 def _revision(base: Base) -> str | None:

@@ -21,7 +21,9 @@ def draw_curve(events: Sequence[Event], path: Path) -> None:
     training = [(event.step, event.loss) for event in events if event.loss is not None]
     validation = [(event.step, event.validation_loss) for event in events if event.validation_loss is not None]
     axes.plot(*zip(*training, strict=True), color="#8aa4c8", linewidth=1.4, label="training")
-    axes.plot(*zip(*validation, strict=True), color="#c8553d", marker="o", markersize=4, linewidth=1.6, label="validation")
+    axes.plot(
+        *zip(*validation, strict=True), color="#c8553d", marker="o", markersize=4, linewidth=1.6, label="validation"
+    )
     step, value = min(validation, key=lambda point: point[1])
     axes.annotate(
         f"best {value:.3f}", (step, value), xytext=(-4, 12), textcoords="offset points", ha="right", color="#c8553d"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from understudy.core.bases import token_counter
 from understudy.core.records import Message
@@ -46,10 +46,10 @@ class Generation:
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
     """Return a prompt's token ids; training, evaluation and serving all come through here."""
-    ids: list[int] = tokenizer.apply_chat_template(
+    ids = tokenizer.apply_chat_template(
         [message.model_dump() for message in messages], add_generation_prompt=True, return_dict=False
     )
-    return ids
+    return cast("list[int]", ids)
 
 
 class LocalEngine:
@@ -98,7 +98,7 @@ class LocalEngine:
         from transformers import LogitsProcessorList
 
         started = time.perf_counter()
-        pad = int(self._tokenizer.pad_token_id)  # type: ignore[arg-type]
+        pad = int(self._tokenizer.pad_token_id)
         width = max(map(len, prompts))
         rows = torch.full((len(prompts), width), pad)
         mask = torch.zeros_like(rows)
@@ -107,7 +107,7 @@ class LocalEngine:
             mask[row, width - len(ids) :] = 1
         processors: list[Any] = [self._constraint(requests, pad)] if any(r.schema is not None for r in requests) else []
         with torch.inference_mode():
-            out = self._model.generate(  # type: ignore[operator]
+            out = self._model.generate(
                 input_ids=rows.to(self._model.device),
                 attention_mask=mask.to(self._model.device),
                 max_new_tokens=max(request.max_new_tokens for request in requests),
@@ -142,7 +142,7 @@ class LocalEngine:
         end = next((at for at, token in enumerate(ids) if token in self._stops), None)
         finish: Literal["stop", "length"] = "length"
         length = min(len(ids), request.max_new_tokens)
-        if end is not None and end <= length:
+        if end is not None and end < request.max_new_tokens:  # as if the row had been alone in its batch
             finish, length = "stop", end
         text = self._tokenizer.decode(ids[:length], skip_special_tokens=False, clean_up_tokenization_spaces=False)
         spent = logprobs[: length + (finish == "stop")]
@@ -154,7 +154,7 @@ class LocalEngine:
     def _first_field(self, ids: list[int]) -> int:
         """Return how many tokens it takes to write the first property's value (to the first comma after a string)."""
         for count in range(1, len(ids) + 1):
-            text = self._tokenizer.decode(ids[:count], clean_up_tokenization_spaces=False)
+            text = str(self._tokenizer.decode(ids[:count], clean_up_tokenization_spaces=False))
             if '",' in text or text.endswith("}"):
                 return count
         return len(ids)

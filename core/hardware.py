@@ -69,7 +69,9 @@ def resolve(threads: int | None = None) -> Hardware:
         feature = next((flag for flag in ("amx_bf16", "avx512_bf16") if flag in flags), None)
         bf16 = feature is not None
         reasons.append("device cpu: no CUDA device")
-        reasons.append(f"bf16 autocast: CPU has {feature}" if feature else "fp32: CPU has neither amx_bf16 nor avx512_bf16")
+        reasons.append(
+            f"bf16 autocast: CPU has {feature}" if feature else "fp32: CPU has neither amx_bf16 nor avx512_bf16"
+        )
     if threads is None and "OMP_NUM_THREADS" in os.environ and os.environ["OMP_NUM_THREADS"].isdigit():
         threads = int(os.environ["OMP_NUM_THREADS"])
         reasons.append(f"{threads} thread(s): OMP_NUM_THREADS")

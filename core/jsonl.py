@@ -23,7 +23,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -35,6 +35,8 @@ from understudy.core.records import Example, Preference, Source
 from understudy.core.rows import completion_text
 
 __all__ = ["EXPORT_FORMS", "ExportForm", "export_examples", "read_examples", "read_preferences", "read_records"]
+
+T = TypeVar("T", bound=BaseModel)
 
 ExportForm = Literal["records", "input-output", "prompt-completion", "messages", "hosted", "preferences"]
 """``records``: our own lines, nothing lost. ``hosted``: ``{"messages"}`` alone, as hosted fine-tuning APIs take it.
@@ -100,7 +102,7 @@ def _record(line: dict[str, Any], pack: Pack) -> Example | Preference:
 
 
 def _own(line: dict[str, Any], pack: Pack) -> Example | Preference:
-    record = _fit(Preference if "chosen" in line else Example, line, "")
+    record: Example | Preference = _fit(Preference, line, "") if "chosen" in line else _fit(Example, line, "")
     if record.pack != pack.name:
         raise ValueError(f"belongs to the pack {record.pack!r}, not {pack.name!r}")
     _fit(pack.Input, record.input, "input")
@@ -188,10 +190,10 @@ def _content(messages: list[Any], role: str) -> str:
             raise ValueError(f"a message of {message.get('role')!r} stands where one of {role!r} is expected")
     if len(texts) != 1:
         raise ValueError(f"{len(texts)} messages are from {role!r}; tasks have one question and one answer")
-    return texts[0]
+    return str(texts[0])
 
 
-def _fit(model: type[Any], value: Any, name: str) -> Any:
+def _fit(model: type[T], value: Any, name: str) -> T:
     try:
         return model.model_validate(value)
     except ValidationError as error:

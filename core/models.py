@@ -23,7 +23,9 @@ def base_engine(base: Base, hardware: Hardware, *, batch_size: int = 16) -> Loca
     return LocalEngine(load_model(base, device=hardware.device), load_tokenizer(base), batch_size=batch_size)
 
 
-def version_engine(registry: Registry, version: ModelVersion, hardware: Hardware, *, batch_size: int = 16) -> LocalEngine:
+def version_engine(
+    registry: Registry, version: ModelVersion, hardware: Hardware, *, batch_size: int = 16
+) -> LocalEngine:
     """Load a registered version: its own weights, or its base with the adapter on top.
 
     Raises:
@@ -36,18 +38,22 @@ def version_engine(registry: Registry, version: ModelVersion, hardware: Hardware
     tokenizer = load_tokenizer(own)
     if version.template_digest and template_digest(tokenizer) != version.template_digest:
         raise BadInput(f"model {version.id} was trained with another chat template than its folder holds")
-    model = load_model(own, device=hardware.device) if version.kind == "full" else _with_adapter(version, folder, hardware)
+    model = (
+        load_model(own, device=hardware.device) if version.kind == "full" else _with_adapter(version, folder, hardware)
+    )
     return LocalEngine(model, tokenizer, batch_size=batch_size)
 
 
 def _with_adapter(version: ModelVersion, folder: Path, hardware: Hardware) -> PreTrainedModel:
     from peft import PeftModel
 
-    base = resolve_base(version.base, revision=None if version.base_revision.startswith("sha256:") else version.base_revision)
+    base = resolve_base(
+        version.base, revision=None if version.base_revision.startswith("sha256:") else version.base_revision
+    )
     if base.revision != version.base_revision:
         raise BadInput(
             f"model {version.id} is an adapter for {version.base} at {version.base_revision[:19]}, "
             f"and that base is now {base.revision[:19]}: restore it or train again"
         )
-    adapted: PreTrainedModel = PeftModel.from_pretrained(load_model(base, device=hardware.device), str(folder))  # type: ignore[assignment,arg-type]
+    adapted: PreTrainedModel = PeftModel.from_pretrained(load_model(base, device=hardware.device), str(folder))  # type: ignore[assignment]
     return adapted

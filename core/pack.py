@@ -66,12 +66,12 @@ class Pack(Protocol):
         ...
 
     @property
-    def Input(self) -> type[BaseModel]:  # noqa: N802 - a class, named as one
+    def Input(self) -> type[BaseModel]:
         """Model of what the task reads."""
         ...
 
     @property
-    def Output(self) -> type[BaseModel]:  # noqa: N802
+    def Output(self) -> type[BaseModel]:
         """Model of what the task writes; field order is generation order, decisive short fields first."""
         ...
 

@@ -47,7 +47,7 @@ def make_rows(
         BadInput: a row is longer than ``max_length``. Nothing is cut: a cut answer loses its stop token, a cut log its
             cause, and both would be learnt in silence.
     """
-    stop = int(tokenizer.eos_token_id)  # type: ignore[arg-type]
+    stop = int(tokenizer.eos_token_id)
     rows = []
     for example in examples:
         prompt = prompt_ids(tokenizer, pack.messages(pack.Input.model_validate(example.input)))

@@ -8,6 +8,7 @@ only the supervised ones, through TRL's own extension point ``compute_loss``. Lo
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -94,7 +95,6 @@ def train_sft(
     if finished.exists():
         return _read_outcome(finished)
     from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
-    from transformers.trainer_utils import get_last_checkpoint
 
     set_seed(settings.seed)
     model = load_model(base, device=hardware.device, dtype="float32")
@@ -114,7 +114,7 @@ def train_sft(
     )
     trainer.remove_callback(PrinterCallback)
     trainable, parameters = trainable_share(trainer.model)
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(folder)))
+    trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
     best = folder / "best"
     trainer.save_model(str(best))
     tokenizer.save_pretrained(str(best))
@@ -130,6 +130,22 @@ def train_sft(
     )
     write_json(finished, {**asdict(outcome), "folder": best.name, "events": len(events)})
     return outcome
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    """Return the newest whole checkpoint; those that a kill left half-written are removed.
+
+    The trainer writes ``trainer_state.json`` last, so a checkpoint is whole when that file can be read.
+    """
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    for path in found:
+        try:
+            json.loads((path / "trainer_state.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            shutil.rmtree(path)
+            continue
+        return str(path)
+    return None
 
 
 def _config(settings: TrainSettings, hardware: Hardware, folder: Path, rows: int) -> SFTConfig:
@@ -156,6 +172,7 @@ def _config(settings: TrainSettings, hardware: Hardware, folder: Path, rows: int
         save_strategy="epoch",
         save_total_limit=2,
         load_best_model_at_end=True,
+        restore_callback_states_from_checkpoint=True,  # early stopping goes on counting where it was
         metric_for_best_model="eval_loss",
         greater_is_better=False,
         logging_steps=max(1, rows // settings.batch_size // 25),
@@ -188,7 +205,9 @@ def _trainer_class() -> Any:
         ) -> Any:
             """Return the mean cross-entropy over supervised tokens; equal to stock TRL's ``nll`` to rounding."""
             if self.args.device.type == "cuda":  # there TRL's fused head does the same, faster
-                return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+                return super().compute_loss(  # type: ignore[no-untyped-call]
+                    model, inputs, return_outputs, num_items_in_batch
+                )
             labels = inputs["labels"]
             target = functional.pad(labels[:, 1:], (0, 1), value=IGNORE)
             keep = target != IGNORE
@@ -212,6 +231,9 @@ def _watcher(path: Path, on_event: Callable[[Event], None]) -> Any:
 
         def __init__(self) -> None:
             self.started = time.monotonic()
+            if path.exists() and not path.read_bytes().endswith(b"\n"):
+                with path.open("a", encoding="utf-8") as out:
+                    out.write("\n")  # a kill tore the last line; the next event must not be glued to it
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
             """Record one log of the trainer; refuse a loss that is no number."""

@@ -8,13 +8,15 @@ from __future__ import annotations
 import platform
 import random
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
 
 from understudy.core.bases import Base, load_tokenizer, resolve_base, template_digest, token_counter
 from understudy.core.datasets import build_version
+from understudy.core.engines import LocalEngine
 from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
 from understudy.core.models import base_engine, version_engine
@@ -24,7 +26,7 @@ from understudy.core.registry import Registry
 from understudy.core.rows import completion_text, make_rows
 from understudy.core.settings import Settings
 from understudy.core.sft import Event, Outcome, run_key, train_sft
-from understudy.evals.arms import Arm, model_arm, reference_arm
+from understudy.evals.arms import Arm, Shots, model_arm, reference_arm
 from understudy.evals.compare import compare
 from understudy.evals.gate import GateSettings, apply_gate
 from understudy.evals.results import Identity, Report
@@ -33,6 +35,8 @@ from understudy.evals.shots import diverse_shots, similar_shots
 __all__ = ["Evaluated", "base_of", "build_dataset", "curve_of", "environment", "evaluate", "renderer", "train"]
 
 _DECIDING = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "llguidance", "understudy")
+_UNWRITTEN = ("I/O error", "PytorchStreamWriter", "inline_container")
+"""What safetensors and torch say of a file that they could not write."""
 
 
 def base_of(settings: Settings) -> Base:
@@ -56,7 +60,9 @@ def build_dataset(
     for source in settings.data.sources:
         builder = pack.builders.get(source.builder)
         if builder is None:
-            raise BadInput(f"data.sources: {pack.name} has no builder {source.builder!r}; it has: {', '.join(pack.builders)}")
+            raise BadInput(
+                f"data.sources: {pack.name} has no builder {source.builder!r}; it has: {', '.join(pack.builders)}"
+            )
         context = BuildContext(
             count_tokens=count,
             prompt_budget=settings.data.prompt_budget,
@@ -91,12 +97,20 @@ def train(
     """Fine-tune the base on a dataset version and register the best checkpoint.
 
     Called again after a kill it resumes; called again after it finished it returns the same version.
+
+    Raises:
+        BadInput: there are no rows, the loss is no number any more, or the disk is full; what was registered stays.
     """
     base = base_of(settings)
     tokenizer = load_tokenizer(base)
-    rows = {name: make_rows(pack, splits[name], tokenizer, settings.train.max_length) for name in ("train", "validation")}
+    rows = {
+        name: make_rows(pack, splits[name], tokenizer, settings.train.max_length) for name in ("train", "validation")
+    }
     folder = _run_folder(settings, base, dataset)
-    outcome = train_sft(base, tokenizer, rows["train"], rows["validation"], settings.train, hardware, folder, on_event)
+    with _writing(folder):
+        outcome = train_sft(
+            base, tokenizer, rows["train"], rows["validation"], settings.train, hardware, folder, on_event
+        )
     version = Registry(Path(settings.registry)).register(
         outcome.folder,
         pack=pack.name,
@@ -111,6 +125,22 @@ def train(
         environment=environment(hardware),
     )
     return version, outcome
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Turn a checkpoint that cannot be written into a sentence; each library says it in its own way."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        if not isinstance(error, OSError) and not any(sign in str(error) for sign in _UNWRITTEN):
+            raise
+        raise BadInput(
+            f"training cannot write to {folder} ({str(error).split(chr(10))[0]}); make room and run the same command "
+            "again, what was registered is unchanged"
+        ) from error
 
 
 def curve_of(settings: Settings, version: ModelVersion, dataset: DatasetVersion) -> Path | None:
@@ -175,7 +205,12 @@ def evaluate(
         dataset_digest=dataset.digest,
         split="test",
         template_digest=version.template_digest,
-        decoding={"greedy": True, "constrained": True, "max_new_tokens": chosen.max_new_tokens, "shots": chosen.few_shot_k},
+        decoding={
+            "greedy": True,
+            "constrained": True,
+            "max_new_tokens": chosen.max_new_tokens,
+            "shots": chosen.few_shot_k,
+        },
         seed=chosen.seed,
         commit=_commit(),
         versions={name: package_version(name) for name in _DECIDING},
@@ -199,26 +234,30 @@ def _arms(
     settings: Settings, pack: Pack, version: ModelVersion, training: Sequence[Example], hardware: Hardware
 ) -> list[Arm]:
     chosen = settings.evaluate
-    limits = {"max_new_tokens": chosen.max_new_tokens, "batch_size": chosen.batch_size}
+
+    def arm(name: str, engine: LocalEngine, shots: Sequence[Example] | Shots = ()) -> Arm:
+        tokens = chosen.max_new_tokens
+        return model_arm(name, engine, pack, shots, max_new_tokens=tokens, batch_size=chosen.batch_size)
+
     arms = []
     if "reference" in chosen.arms:
         arms.append(reference_arm(pack))
     if set(chosen.arms) & {"base", "few-shot", "retrieval"}:
         engine = base_engine(base_of(settings), hardware, batch_size=chosen.batch_size)
         if "base" in chosen.arms:
-            arms.append(model_arm("base", engine, pack, **limits))
+            arms.append(arm("base", engine))
         if "few-shot" in chosen.arms:
-            arms.append(model_arm("few-shot", engine, pack, diverse_shots(pack, training, chosen.few_shot_k), **limits))
+            arms.append(arm("few-shot", engine, diverse_shots(pack, training, chosen.few_shot_k)))
         if "retrieval" in chosen.arms:
-            arms.append(model_arm("retrieval", engine, pack, similar_shots(pack, training, chosen.few_shot_k), **limits))
+            arms.append(arm("retrieval", engine, similar_shots(pack, training, chosen.few_shot_k)))
     if "tuned" in chosen.arms:
         tuned = version_engine(Registry(Path(settings.registry)), version, hardware, batch_size=chosen.batch_size)
-        arms.append(model_arm("tuned", tuned, pack, **limits))
+        arms.append(arm("tuned", tuned))
     return arms
 
 
 def environment(hardware: Hardware) -> dict[str, str]:
-    """Return what decides a result besides data and settings: versions, commit, machine and the reasons chosen on it."""
+    """Return what decides a result besides data and settings: versions, commit, machine and what was chosen on it."""
     return {
         "python": platform.python_version(),
         **{name: package_version(name) for name in _DECIDING},
@@ -232,7 +271,9 @@ def _commit() -> str:
     """Return the commit of the code in use, empty when it is no checkout."""
     here = Path(__file__).resolve().parent
     try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=5, check=False)
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=5, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return found.stdout.strip() if found.returncode == 0 else ""

@@ -13,7 +13,7 @@ import os
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -115,7 +115,9 @@ class Mixer:
         row: list[int] = []
         labels: list[int] = []
         while len(row) < self.plan.length:
-            read, answered = (self.tokenizer(part, add_special_tokens=False)["input_ids"] for part in _drills.recall(rng, self.lines))
+            read, answered = (
+                self.tokenizer(part, add_special_tokens=False)["input_ids"] for part in _drills.recall(rng, self.lines)
+            )
             if row and len(row) + len(read) + len(answered) > self.plan.length + 40:
                 rest = self.plan.length - len(row)
                 row += [self.tokenizer.pad_token_id] * rest
@@ -134,7 +136,11 @@ def probe_for(work: Path, length: int) -> Callable[[PreTrainedModel], dict[str, 
     code = np.stack([held[at : at + length] for at in rng.integers(0, len(held) - length, 16)]).astype(np.int64)
     mixer = Mixer(work, language_plan(1))
     recall = [mixer._recall(random.Random(f"probe-{row}")) for row in range(16)]
-    sets = {"copy": copies, "code": (code, code), "recall": (np.stack([r for r, _ in recall]), np.stack([x for _, x in recall]))}
+    sets = {
+        "copy": copies,
+        "code": (code, code),
+        "recall": (np.stack([r for r, _ in recall]), np.stack([x for _, x in recall])),
+    }
 
     def probe(model: PreTrainedModel) -> dict[str, float]:
         import torch
@@ -180,7 +186,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m understudy.core.nursery", description=__doc__)
     parser.add_argument("stage", choices=["corpus", "copying", "language", "ship"])
     parser.add_argument("--work", type=Path, required=True, help="folder for corpus, checkpoints and figures")
-    parser.add_argument("--code", type=Path, action="append", default=[], help="more source folders (permissive licences)")
+    parser.add_argument(
+        "--code", type=Path, action="append", default=[], help="more source folders (permissive licences)"
+    )
     parser.add_argument("--logs", type=Path, action="append", default=[], help="foundry case files (.jsonl.xz)")
     parser.add_argument("--tokens", type=int, default=50_000_000, help="budget of the language stage")
     parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", "1")))
@@ -195,7 +203,10 @@ def main() -> None:
     model = new_model(VOCABULARY, SEED)
     if options.stage == "copying":
         plan = COPYING
-        make = lambda step: _drills.copying(np.random.default_rng([SEED, step]), plan.rows, plan.length, 6, VOCABULARY, 1)  # noqa: E731
+
+        def make(step: int) -> Batch:
+            return _drills.copying(np.random.default_rng([SEED, step]), plan.rows, plan.length, 6, VOCABULARY, 1)
+
         train(model, plan, make, work, probe_for(work, plan.length), every_seconds=60)
         return
     if options.stage == "ship":

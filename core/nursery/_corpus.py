@@ -6,8 +6,8 @@ Nothing is fetched: what is installed beside understudy, plus logs made by its o
 from __future__ import annotations
 
 import difflib
-import lzma
 import json
+import lzma
 import random
 import sysconfig
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def packages() -> dict[str, str]:
     found = {}
     for distribution in distributions():
         meta = distribution.metadata
-        declared = meta.get("License-Expression") or meta.get("License") or ""
+        declared = meta["License-Expression"] or meta["License"] or ""
         licence = " ".join([declared[:80], *(c for c in meta.get_all("Classifier", []) if c.startswith("License"))])
         if any(name in licence for name in PERMISSIVE) and "GPL" not in licence:
             found[meta["Name"]] = licence.split("\n")[0].strip()[:80]

@@ -82,7 +82,11 @@ def _numbered(rng: random.Random, lines: Lines) -> tuple[str, str]:
     count = rng.randint(3, 22)
     style = rng.choice(("{}: {}", "{}: {}", "{}| {}", "L{} {}", "[{}] {}"))
     start = 1 if rng.random() < 0.6 else rng.randrange(1, 3000)
-    numbers = sorted(rng.sample(range(start, start + count * 3), count)) if rng.random() < 0.3 else range(start, start + count)
+    numbers = (
+        sorted(rng.sample(range(start, start + count * 3), count))
+        if rng.random() < 0.3
+        else range(start, start + count)
+    )
     shown = {number: lines.line(rng) for number in numbers}
     body = "\n".join(style.format(number, text) for number, (text, _) in shown.items())
     answers = []
@@ -107,5 +111,7 @@ def _keyed(rng: random.Random, lines: Lines) -> tuple[str, str]:
     pairs = {lines.identifier(rng): lines.identifier(rng) for _ in range(rng.randint(4, 16))}
     mark = rng.choice((" = ", ": ", " -> ", "\t"))
     asked = rng.sample(sorted(pairs), min(len(pairs), rng.randint(3, 8)))
-    answers = [rng.choice(("{k} is {v}", "{v} belongs to {k}", "`{k}` has `{v}`")).format(k=k, v=pairs[k]) for k in asked]
+    answers = [
+        rng.choice(("{k} is {v}", "{v} belongs to {k}", "`{k}` has `{v}`")).format(k=k, v=pairs[k]) for k in asked
+    ]
     return "\n".join(key + mark + value for key, value in pairs.items()) + "\n\n", "\n".join(answers)

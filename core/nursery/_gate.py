@@ -1,4 +1,4 @@
-"""The seedling's gate: can it find a random identifier among distractors and copy it with its line number?"""
+"""The seedling's gate: finding a random identifier among distractors and copying it with its line number."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def measure(
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(torch.from_numpy(inputs), use_cache=False).logits[:, :-1]
         learn = target != IGNORE
-        torch.nn.functional.cross_entropy(logits[learn].float(), target[learn]).backward()  # type: ignore[no-untyped-call]
+        torch.nn.functional.cross_entropy(logits[learn].float(), target[learn]).backward()
         optimiser.step()
         optimiser.zero_grad()
     exact = 0

@@ -44,6 +44,6 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
 
 
 def chunked_cross_entropy(hidden: torch.Tensor, weight: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Return the mean cross-entropy of ``hidden`` (n, width) @ ``weight`` (vocabulary, width) against ``target`` (n)."""
+    """Return the mean cross-entropy of ``hidden`` (n, width) times ``weight`` (vocabulary, width)."""
     total: torch.Tensor = _ChunkedCrossEntropy.apply(hidden, weight, target)  # type: ignore[no-untyped-call]
     return total / max(1, target.numel())

@@ -36,10 +36,10 @@ def _card(work: Path, parameters: int) -> str:
         "---",
         "# The seedling",
         "",
-        f"understudy's embedded base model: an Lfm2 decoder of {parameters / 1e6:.2f} M parameters (bf16), raised from nothing by",
-        "`python -m understudy.core.nursery` on two CPU cores. It is a base: it has read code, diffs, logs and copying drills,",
-        "and has never seen a task's answer format. It is there so that everything works offline and within minutes, not to",
-        "be clever; take a larger base for real work.",
+        f"understudy's embedded base model: an Lfm2 decoder of {parameters / 1e6:.2f} M parameters (bf16), raised from",
+        "nothing by `python -m understudy.core.nursery` on two CPU cores. It is a base: it has read code, diffs, logs",
+        "and copying drills, and has never seen a task's answer format. It is there so that everything works offline",
+        "and within minutes, not to be clever; take a larger base for real work.",
         "",
         "## Tokenizer",
         "",
@@ -65,16 +65,16 @@ def _card(work: Path, parameters: int) -> str:
         lines += [
             "## Gate",
             "",
-            f"Random identifier and its line number among 12 distractor lines, after {found['steps']} steps of fine-tuning: "
-            f"exact match {found['exact']:.3f} on {found['samples']} fresh samples (gate: 0.9).",
+            f"A random identifier and its line number among 12 distractor lines, after {found['steps']} steps of",
+            f"fine-tuning: exact match {found['exact']:.3f} on {found['samples']} fresh samples (gate: 0.9).",
             "",
         ]
     lines += ["## Corpus", "", "| kind | documents | tokens |", "|---|---:|---:|"]
     lines += [f"| {kind} | {size['documents']:,} | {size['tokens']:,} |" for kind, size in corpus["sizes"].items()]
     lines += [
         "",
-        "Source code of the Python standard library (PSF) and of the installed distributions below, with the licence each",
-        "declares; TypeScript's and ESLint's own JavaScript (Apache-2.0, MIT); diffs made from them; logs made by",
+        "Source code of the Python standard library (PSF) and of the installed distributions below, with the licence",
+        "each declares; TypeScript's and ESLint's own JavaScript (Apache-2.0, MIT); diffs made from them; logs made by",
         "understudy's foundry (Apache-2.0).",
         "",
         *(f"- {name}: {licence}" for name, licence in corpus["packages"].items()),

@@ -124,8 +124,10 @@ def train(
             hidden = model.model(input_ids=rows, use_cache=False).last_hidden_state
         target = labels[:, 1:].reshape(-1)
         learn = target != IGNORE
-        loss = chunked_cross_entropy(hidden[:, :-1].reshape(-1, hidden.shape[-1])[learn], model.lm_head.weight, target[learn])
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = chunked_cross_entropy(
+            hidden[:, :-1].reshape(-1, hidden.shape[-1])[learn], model.lm_head.weight, target[learn]
+        )
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimiser in optimisers:
             optimiser.step()
@@ -137,7 +139,13 @@ def train(
         if time.monotonic() - last > every_seconds or done >= plan.tokens:
             last = time.monotonic()
             seconds = spent + last - started
-            numbers = {"step": step, "tokens": done, "seconds": round(seconds), "loss": sum(losses) / len(losses), **probe(model)}
+            numbers = {
+                "step": step,
+                "tokens": done,
+                "seconds": round(seconds),
+                "loss": sum(losses) / len(losses),
+                **probe(model),
+            }
             _append(folder / f"{plan.stage}.csv", numbers)
             losses.clear()
             _save(state, model, optimisers, step, done, seconds)

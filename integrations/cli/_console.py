@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,13 +21,29 @@ if TYPE_CHECKING:
     from understudy.core.records import DatasetVersion, Example
     from understudy.core.settings import Settings
 
-__all__ = ["JsonOption", "SetOption", "SettingsOption", "dataset_of", "print_json", "progress_bar", "quiet_libraries", "read_settings", "stderr", "stdout", "sweep"]
+__all__ = [
+    "JsonOption",
+    "SetOption",
+    "SettingsOption",
+    "dataset_of",
+    "print_json",
+    "progress_bar",
+    "quiet_libraries",
+    "read_settings",
+    "stderr",
+    "stdout",
+    "sweep",
+]
 
 SettingsOption = Annotated[
     Path | None, typer.Option("--settings", "-s", help="Settings file [default: understudy.yaml if it is there]")
 ]
-SetOption = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting: train.epochs=2")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting: train.epochs=2")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON")]
+
+_COMMAND = re.compile(r"#(?=#\w*\[)")
 
 
 def stdout() -> Console:
@@ -44,8 +61,11 @@ def stderr() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """Print a result as indented JSON; non-ASCII and control characters are escaped."""
-    typer.echo(json.dumps(value, indent=2))
+    """Print a result as indented JSON; non-ASCII and control characters are escaped.
+
+    So is the ``#`` of ``##[error]`` and its like, which a CI runner obeys wherever in a printed line it stands.
+    """
+    typer.echo(_COMMAND.sub(r"\\u0023", json.dumps(value, indent=2)))
 
 
 def read_settings(path: Path | None, overrides: list[str] | None = None) -> Settings:

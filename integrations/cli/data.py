@@ -82,19 +82,24 @@ def export(
     file: Annotated[Path, typer.Argument(help="File to write")],
     version: Annotated[str | None, typer.Option("--version", help="Dataset version [default: the newest]")] = None,
     split: Annotated[str, typer.Option(help="train, validation or test")] = "train",
-    form: Annotated[str, typer.Option("--form", help="example, input-output, prompt-completion or messages")] = "messages",
+    form: Annotated[
+        str, typer.Option("--form", help="records, input-output, prompt-completion, messages or hosted")
+    ] = "messages",
     settings: SettingsOption = None,
 ) -> None:
     """Write one split as JSON Lines, for other trainers and hosted fine-tuning."""
     from understudy.core.errors import BadInput
-    from understudy.core.jsonl import export_examples
+    from understudy.core.jsonl import EXPORT_FORMS, export_examples
     from understudy.core.pack import load_pack
 
     chosen = read_settings(settings)
     manifest, splits = dataset_of(chosen, version)
     if split not in splits:
         raise BadInput(f"{manifest.id} has no split {split!r}; it has: {', '.join(splits)}")
-    export_examples(splits[split], load_pack(manifest.pack), file, form)
+    known = next((known for known in EXPORT_FORMS if known == form), None)
+    if known is None:
+        raise BadInput(f"there is no form {form!r}; choose one of: {', '.join(EXPORT_FORMS)}")
+    export_examples(splits[split], load_pack(manifest.pack), file, known)
     typer.echo(f"{len(splits[split])} examples of {manifest.id} ({split}) written to {file}", err=True)
 
 
@@ -103,6 +108,10 @@ def show_version(manifest: DatasetVersion, root: Path, as_json: bool) -> None:
     if as_json:
         print_json(manifest.model_dump(mode="json"))
         return
+    from rich.text import Text
+
+    from understudy.evals.text import visible
+
     console = stdout()
     console.print(f"[bold]{manifest.id}[/bold]  {root / 'datasets' / manifest.id}")
     for name, info in manifest.splits.items():
@@ -115,4 +124,6 @@ def show_version(manifest: DatasetVersion, root: Path, as_json: bool) -> None:
         f"completion {tokens.get('completion_p50', 0):.0f}"
     )
     for warning in manifest.warnings:
-        console.print(f"  [yellow]warning[/yellow]    {warning}", markup=True)
+        console.print(
+            Text.assemble("  ", ("warning", "yellow"), "    ", visible(warning)), soft_wrap=not console.is_terminal
+        )

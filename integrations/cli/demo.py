@@ -78,7 +78,9 @@ def _dataset(settings: Settings) -> tuple[DatasetVersion, dict[str, list[Example
     from understudy.integrations.pipeline import build_dataset
 
     with sweep() as tell:
-        built = build_dataset(settings, load_pack(settings.pack), lambda done, total: tell("selecting lines", done, total, ""))
+        built = build_dataset(
+            settings, load_pack(settings.pack), lambda done, total: tell("selecting lines", done, total, "")
+        )
     show_version(built, Path(settings.registry), as_json=False)
     return load_version(built.id, Path(settings.registry))
 
@@ -87,7 +89,9 @@ def _promote(registry: Registry, version: ModelVersion, report: Report, folder: 
     assert report.gate is not None
     console = stdout()
     if report.gate.verdict != "pass":
-        console.print(f"[yellow]{version.id} is registered and not promoted: the gate says {report.gate.verdict}.[/yellow]")
+        console.print(
+            f"[yellow]{version.id} is registered and not promoted: the gate says {report.gate.verdict}.[/yellow]"
+        )
         return
     state = registry.promote(version.id, report=folder / "report.json")
     console.print(f"[green]{state.pack}@{state.alias} -> {state.version}[/green] (revision {state.rev})")

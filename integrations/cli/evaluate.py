@@ -1,4 +1,4 @@
-"""``understudy evaluate``: is the tuned model better, by how much, and may it be promoted?"""
+"""``understudy evaluate``: whether the tuned model is better, by how much, and may be promoted."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ def run_evaluation(
     if version.dataset_digest != manifest.digest:
         stderr().print(f"  [yellow]{version.id} was trained on {version.dataset}, not on {manifest.id}[/yellow]")
     with sweep() as tell:
-        done = run(settings, load_pack(manifest.pack), version, manifest, splits, hardware, lambda a, d, n: tell(a, d, n, ""))
+        done = run(
+            settings, load_pack(manifest.pack), version, manifest, splits, hardware, lambda a, d, n: tell(a, d, n, "")
+        )
     folder = Path(settings.registry) / "reports" / version.id
     write_report(done.report, folder, loss_curve=curve_of(settings, version, manifest))
     return done.report, folder

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from understudy.integrations.cli._console import JsonOption, SetOption, SettingsOption, print_json, read_settings, stderr, stdout
+from understudy.integrations.cli._console import (
+    JsonOption,
+    SetOption,
+    SettingsOption,
+    print_json,
+    read_settings,
+    stderr,
+    stdout,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,11 +35,14 @@ def explain(
     log: Annotated[str, typer.Argument(help="Log file, folder, run zip, gzip file, or '-' for standard input")],
     green: Annotated[str | None, typer.Option("--green", help="Log of the last run that passed")] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Model version, alias, or 'rules' [default: the champion, else rules]")
+        str | None,
+        typer.Option("--model", "-m", help="Model version, alias, or 'rules' [default: the champion, else rules]"),
     ] = None,
     min_confidence: Annotated[float, typer.Option(help="Abstain below this probability of the category")] = 0.5,
     as_json: JsonOption = False,
-    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown for a comment or step summary")] = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print Markdown for a comment or step summary")
+    ] = False,
     settings: SettingsOption = None,
     overrides: SetOption = None,
 ) -> None:
@@ -66,20 +77,16 @@ def explain(
 
 def _engine(settings: Settings, model: str | None) -> tuple[LocalEngine | None, str]:
     """Return the engine and its version id; (None, "rules") when rules are asked for or nothing is promoted."""
-    from understudy.core.errors import BadInput
-    from understudy.core.registry import Registry
+    from understudy.core.registry import CHAMPION, Registry
     from understudy.templates.log_triage.explain import RULES
 
     if model == RULES:
         return None, RULES
     registry = Registry(Path(settings.registry))
-    try:
-        version = registry.get(model or "log-triage@champion")
-    except BadInput:
-        if model is not None:
-            raise
+    if model is None and registry.aliases.read("log-triage", CHAMPION) is None:
         stderr().print("[dim]no model is promoted in this folder: rules answer (see `understudy demo`)[/dim]")
         return None, RULES
+    version = registry.get(model or f"log-triage@{CHAMPION}")
     from understudy.core.hardware import resolve
     from understudy.core.models import version_engine
     from understudy.integrations.cli._console import quiet_libraries
@@ -100,9 +107,12 @@ def print_explanation(console: Console, explanation: Explanation, selection: Sel
 
     sure = "" if explanation.confidence is None else f"  {explanation.confidence:.0%}"
     colour = "yellow" if explanation.abstained else "red"
-    console.print(f"\n[bold {colour}]{HEADINGS[explanation.category]}[/]  [dim]{explanation.category}, {explanation.origin}"
-                  f"{', may pass when run again' if explanation.transient else ''}{sure}[/dim]")
-    console.print(Text(plain(explanation.root_cause)))
+    console.print(
+        f"\n[bold {colour}]{HEADINGS[explanation.category]}[/]  [dim]{explanation.category}, {explanation.origin}"
+        f"{', may pass when run again' if explanation.transient else ''}{sure}[/dim]"
+    )
+    piped = not console.is_terminal  # there nothing is wrapped: a log's words must not be moved to the start of a line
+    console.print(Text(plain(explanation.root_cause)), soft_wrap=piped)
     lines = {line.number: line.text for line in selection.lines}
     cited = {n for quote in explanation.evidence for n in range(quote.line_start, quote.line_end + 1)}
     near = sorted({n for c in cited for n in range(c - _CONTEXT, c + _CONTEXT + 1)} & set(lines))
@@ -115,9 +125,12 @@ def print_explanation(console: Console, explanation: Explanation, selection: Sel
         mark = ">" if number in cited else " "
         console.print(Text(f"{mark}{number:>6}  {plain(redact(lines[number])[0])}", style=style), soft_wrap=True)
     if explanation.fix:
-        console.print(Text.assemble("\n", ("Fix: ", "bold green"), plain(explanation.fix)))
+        console.print(Text.assemble("\n", ("Fix: ", "bold green"), plain(explanation.fix)), soft_wrap=piped)
     for problem in explanation.problems:
-        console.print(Text(f"The model's answer was refused: {problem.field} {plain(problem.message)}", style="yellow"))
+        console.print(
+            Text(f"The model's answer was refused: {problem.field} {plain(problem.message)}", style="yellow"),
+            soft_wrap=piped,
+        )
     if explanation.abstained:
         console.print("[yellow]Not sure: this is an abstention, not a diagnosis.[/yellow]")
     console.print(f"[dim]by {escape(explanation.model)}[/dim]")

@@ -29,6 +29,7 @@ def init(
     taken = [str(target) for target in targets.values() if target.exists()]
     if taken:
         raise BadInput(f"{taken[0]} exists already; name another folder, or move the file away")
-    for name, target in targets.items():
-        write_text(target, (source / name).read_text("utf-8"))
+    texts = {target: (source / name).read_text("utf-8") for name, target in targets.items()}
+    for target, text in texts.items():
+        write_text(target, text)
         typer.echo(str(target))

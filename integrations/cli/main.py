@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -12,10 +13,15 @@ from understudy.integrations.cli import data, demo, evaluate, explain, init, mod
 
 __all__ = ["app", "main"]
 
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+"""Errors of the disk and its permissions, not of the program."""
+
 app = typer.Typer(
     name="understudy",
-    help="Turn a small open language model into a developer assistant that learned your team's history, and prove it got better.",
-    epilog="Exit codes: 0 done, 1 gate failed, 2 usage or bad input, 3 inconclusive, 4 a model or service is out of reach.",
+    help="Turn a small open language model into a developer assistant that learned your team's history, "
+    "and prove that it got better.",
+    epilog="Exit codes: 0 done, 1 gate failed, 2 usage or bad input, 3 inconclusive, "
+    "4 a model or service is out of reach.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -43,6 +49,13 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        _complain(
+            f"{error.filename or 'a file'} cannot be used ({error.strerror}); mend that and run the same command again"
+        )
+        sys.exit(2)
     except KeyboardInterrupt:
         _complain("interrupted; run the same command again to go on")
         sys.exit(130)

@@ -35,7 +35,10 @@ def list_(settings: SettingsOption = None, as_json: JsonOption = False) -> None:
         return
     for version in versions:
         aliases = "  ".join(pointing.get(version.id, []))
-        stdout().print(f"{version.id}  {version.kind:<7}  {version.base}  {version.created:%Y-%m-%d %H:%M}  [green]{aliases}[/green]")
+        stdout().print(
+            f"{version.id}  {version.kind:<7}  {version.base}  {version.created:%Y-%m-%d %H:%M}  "
+            f"[green]{aliases}[/green]"
+        )
     if not versions:
         typer.echo(f"no model versions in {registry.root}: run `understudy train`", err=True)
 

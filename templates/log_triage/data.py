@@ -48,7 +48,7 @@ def cases(path: Path) -> Iterator[Case]:
                     yield Case.model_validate_json(line)
                 except ValidationError as error:
                     raise BadInput(f"{path}, line {number} is no foundry case: {error.errors()[0]['msg']}") from None
-    except (OSError, lzma.LZMAError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} cannot be read: {error}") from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -12,7 +13,7 @@ from understudy.core.pack import TokenCounter
 from understudy.core.records import Problem
 from understudy.core.redaction import redact
 from understudy.templates.log_triage import checks, grammar, prompt, rules
-from understudy.templates.log_triage.schema import Category, LogInput, LogLine, Origin, RootCause
+from understudy.templates.log_triage.schema import Category, LogInput, Origin, RootCause
 from understudy.templates.log_triage.select import Selection, pack_lines
 
 __all__ = ["RULES", "Evidence", "Explanation", "Model", "explain", "log_input"]
@@ -59,11 +60,16 @@ class Explanation(BaseModel):
 
 
 def log_input(selection: Selection, budget: int, count_tokens: TokenCounter) -> LogInput:
-    """Return the selection as the model reads it: packed into ``budget`` tokens, secrets redacted line by line."""
-    packed = pack_lines(selection, budget, count_tokens)
-    return packed.model_copy(
-        update={"lines": [LogLine(number=line.number, text=redact(line.text)[0]) for line in packed.lines]}
-    )
+    """Return the selection as the model reads it: secrets redacted, then packed into ``budget`` tokens."""
+    texts = _redacted(selection)
+    lines = [replace(line, text=texts[line.number]) for line in selection.lines]
+    return pack_lines(replace(selection, lines=lines), budget, count_tokens)
+
+
+def _redacted(selection: Selection) -> dict[int, str]:
+    """Return line number to text, redacted as one text: a key block or a password is known by its neighbours."""
+    texts = redact("\n".join(line.text for line in selection.lines))[0].split("\n")
+    return {line.number: text for line, text in zip(selection.lines, texts, strict=True)} if selection.lines else {}
 
 
 def explain(
@@ -89,7 +95,11 @@ def explain(
         return _shaped(name, selection, log, rules.diagnose(log), RULES, None, [], 0.0)
     generation = model(Request(prompt.messages(log), grammar.narrowed_schema(log), _ANSWER_TOKENS))
     if generation.finish_reason == "length":
-        problems = [Problem(field="root_cause", message=f"the model's answer was cut at {_ANSWER_TOKENS} tokens; rules answered")]
+        problems = [
+            Problem(
+                field="root_cause", message=f"the model's answer was cut at {_ANSWER_TOKENS} tokens; rules answered"
+            )
+        ]
         return _shaped(name, selection, log, rules.diagnose(log), RULES, None, problems, 0.0)
     answer = RootCause.model_validate_json(generation.text)
     problems = checks.check(log, answer)
@@ -141,10 +151,10 @@ def _shaped(
 
 def _quotes(name: str, selection: Selection, log: LogInput, answer: RootCause) -> list[Evidence]:
     """Fill the quotes from the log: neighbouring lines are one quote."""
-    texts = {line.number: line.text for line in selection.lines}
+    texts = _redacted(selection)
     quotes: list[Evidence] = []
     for number in sorted({log.lines[position - 1].number for position in answer.evidence}):
-        text = redact(texts[number])[0]
+        text = texts[number]
         if quotes and quotes[-1].line_end == number - 1:
             last = quotes.pop()
             quotes.append(last.model_copy(update={"line_end": number, "quote": f"{last.quote}\n{text}"}))

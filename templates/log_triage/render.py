@@ -25,16 +25,24 @@ HEADINGS: dict[str, str] = {
 }
 """Category to heading."""
 
-_SPECIAL = re.compile(r"([\\*_{}\[\]()#+!|<>~@-])")
+_SPECIAL = re.compile(r"([\\*_{}\[\]()#+!|<>~$&-])")
+_LINKED = re.compile(r"@|#|(?i:www)(?=\.)|:(?=//)")
+"""Where GitHub makes mentions, references and links of plain text; it does so after Markdown, so no backslash helps."""
+_COMMAND = re.compile(r"(?m)^([ \t]*):(?=:)|#(?=#\w*\[)")
+"""Where a CI runner would take a printed line for a command: ``::error::``, ``##[error]``, ``##vso[...]``."""
 
 
 def plain(text: str) -> str:
-    """Return text from outside with control characters (also bidirectional ones) made visible."""
-    return "".join(c if c == "\n" or c == "\t" or _printable(c) else f"\\x{ord(c):02x}" for c in text)
+    """Return text from outside with control characters (also bidirectional ones) and runner commands made visible."""
+    shown = "".join(c if c == "\n" or c == "\t" or _printable(c) else f"\\x{ord(c):02x}" for c in text)
+    return _COMMAND.sub(lambda found: f"{found[1] or ''}\\x{ord(found[0][-1]):02x}", shown)
 
 
 def _printable(character: str) -> bool:
-    return character.isprintable() and character not in "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    return (
+        character.isprintable()
+        and character not in "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    )
 
 
 def markdown(explanation: Explanation) -> str:
@@ -49,10 +57,17 @@ def markdown(explanation: Explanation) -> str:
     sure = "" if explanation.confidence is None else f", {explanation.confidence:.0%} sure of the category"
     source = "rules, no model" if explanation.model == RULES else explanation.model
     doubt = " It abstains: treat this as a guess." if explanation.abstained else ""
-    return "\n".join([*parts, "", f"<sub>{explanation.category}, {explanation.origin}{sure}; by {source}.{doubt}</sub>", ""])
+    return "\n".join(
+        [*parts, "", f"<sub>{explanation.category}, {explanation.origin}{sure}; by {source}.{doubt}</sub>", ""]
+    )
 
 
 def _prose(text: str) -> str:
     """Escape Markdown outside backquotes; what stands in backquotes becomes code."""
     pieces = plain(text).replace("\n", " ").split("`")
-    return "".join(f"`{piece}`" if index % 2 and index < len(pieces) - 1 else _SPECIAL.sub(r"\\\1", piece) for index, piece in enumerate(pieces))
+    return "".join(
+        f"`{piece}`"
+        if piece and index % 2 and index < len(pieces) - 1
+        else _LINKED.sub(r"\g<0>&#8203;", _SPECIAL.sub(r"\\\1", piece))
+        for index, piece in enumerate(pieces)
+    )

@@ -27,6 +27,9 @@ _CHUNK = 1 << 20
 _SNIFF = 1 << 16
 _MAX_NULS = 0.005
 """A bigger share of NUL bytes at the beginning means that the file is no text."""
+_MAX_CONTROLS = 0.05
+"""The same for all control bytes that no log needs; compressed or encrypted bytes have a tenth of them and few NULs."""
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\b\x07\x1b"))
 _MAX_ENTRIES = 20_000
 _MAX_TOTAL = 8 << 30
 """Bytes one source may unpack to."""
@@ -153,11 +156,13 @@ def _refuse_binary(log: NamedLog) -> None:
         raise BadInput(f"{log.name} is empty")
     if _is_binary(head):
         hint = "UTF-16 text; save it as UTF-8" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "not text"
-        raise BadInput(f"{log.name} is {hint}: it is full of NUL bytes")
+        raise BadInput(f"{log.name} is {hint}: it is full of NUL or control bytes")
 
 
 def _is_binary(head: bytes) -> bool:
-    return head[:_SNIFF].count(0) > _MAX_NULS * len(head[:_SNIFF])
+    start = head[:_SNIFF]
+    controls = len(start) - len(start.translate(None, _CONTROLS))
+    return start.count(0) > _MAX_NULS * len(start) or controls > _MAX_CONTROLS * len(start)
 
 
 def _from_folder(folder: Path) -> list[NamedLog]:

@@ -36,14 +36,18 @@ def _versions(shop: Workshop) -> None:
 
 
 def _system(shop: Workshop) -> None:
-    shop.passing(shop.rng.choice(["uname -sm\nnproc", "df -h / | tail -n 1", "git --version\ncmake --version", "java -version"]))
+    shop.passing(
+        shop.rng.choice(["uname -sm\nnproc", "df -h / | tail -n 1", "git --version\ncmake --version", "java -version"])
+    )
 
 
 def _checkout(shop: Workshop) -> None:
     name = shop.names.module()
     for _ in range(shop.rng.randint(2, 5)):
         shop.write(f"src/{shop.names.module()}.txt", shop.names.noun())
-    shop.quiet("git init -q -b main . && git add . && git -c user.name=ci -c user.email=ci@example.org commit -q -m start")
+    shop.quiet(
+        "git init -q -b main . && git add . && git -c user.name=ci -c user.email=ci@example.org commit -q -m start"
+    )
     shop.passing(f"git checkout --progress --force -B {name} main\ngit log -1 --format=%s")
 
 
@@ -62,7 +66,9 @@ def _tests(shop: Workshop) -> None:
 
 def _types(shop: Workshop) -> None:
     for _ in range(shop.rng.randint(1, 3)):
-        shop.write(f"src/{shop.names.module()}.py", f"def {shop.names.function()}(value: int) -> int:\n    return value\n")
+        shop.write(
+            f"src/{shop.names.module()}.py", f"def {shop.names.function()}(value: int) -> int:\n    return value\n"
+        )
     shop.passing("mypy src")
 
 
@@ -93,21 +99,24 @@ def _environment(shop: Workshop) -> None:
 
 def _warnings(shop: Workshop) -> None:
     name = shop.names.function()
-    code = f"import warnings\nwarnings.warn('{name} is deprecated and may fail in a later release', DeprecationWarning)\nprint('{name}: 0 errors, 0 failed')\n"
-    shop.write("notice.py", code)
+    notice = f"warnings.warn('{name} is deprecated and may fail in a later release', DeprecationWarning)"
+    shop.write("notice.py", f"import warnings\n{notice}\nprint('{name}: 0 errors, 0 failed')\n")
     shop.passing("python -W always notice.py")
 
 
 def _retried(shop: Workshop) -> None:
     name = shop.names.noun()
-    script = f"for try in 1 2; do\n  if [ $try = 1 ]; then echo \"{name}: download failed, retrying\" >&2; else echo \"{name}: ok\"; fi\ndone\n"
-    shop.write("fetch.sh", script)
+    first, second = f'echo "{name}: download failed, retrying" >&2', f'echo "{name}: ok"'
+    shop.write("fetch.sh", f"for try in 1 2; do\n  if [ $try = 1 ]; then {first}; else {second}; fi\ndone\n")
     shop.passing("bash fetch.sh")
 
 
 def _node_script(shop: Workshop) -> None:
     name = shop.names.package()
-    shop.write("package.json", f'{{"name": "{name}", "version": "{shop.names.version()}", "scripts": {{"build": "node build.js"}}}}\n')
+    shop.write(
+        "package.json",
+        f'{{"name": "{name}", "version": "{shop.names.version()}", "scripts": {{"build": "node build.js"}}}}\n',
+    )
     shop.write("build.js", f"console.log('built {shop.names.module()} in {shop.rng.randint(5, 900)} ms');\n")
     shop.passing("npm run build")
 

@@ -1,4 +1,4 @@
-"""From a recipe to a case: the steps wrapped into one log in GitHub Actions' shape, with the truth checked against it."""
+"""From a recipe to a case: its steps as one log in GitHub Actions' shape, with the truth checked against it."""
 
 from __future__ import annotations
 

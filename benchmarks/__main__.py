@@ -1,0 +1,23 @@
+"""Run every benchmark: ``make bench`` or ``python -m benchmarks``. One that fails is named, the others still run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+_SCRIPTS = ("help_time", "packing", "select_logs", "big_log", "held_out")
+
+
+def main() -> None:
+    failed = []
+    for name in _SCRIPTS:
+        print(f"== {name}", flush=True)
+        if subprocess.run([sys.executable, Path(__file__).with_name(f"{name}.py")], check=False).returncode != 0:
+            failed.append(name)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
