@@ -16,7 +16,9 @@ _WANTED = {"category_macro_f1": 0.85, "evidence_f1": 0.75, "names_entity": 0.70}
 
 
 def main() -> None:
-    reports = sorted(Path(".understudy/reports").glob("log-triage-*/report.json"), key=lambda path: path.stat().st_mtime)
+    reports = sorted(
+        Path(".understudy/reports").glob("log-triage-*/report.json"), key=lambda path: path.stat().st_mtime
+    )
     if not reports:
         started = time.monotonic()
         subprocess.run([sys.executable, "-m", "understudy.integrations.cli.main", "demo"], check=False)

@@ -31,7 +31,8 @@ def main() -> None:
         touched.append(bool(shown))
         kept.append(len(log.lines))
     print(
-        f"packing into {budget} tokens: evidence touched {statistics.mean(touched):.3f}, whole {statistics.mean(whole):.3f}, "
+        f"packing into {budget} tokens: evidence touched {statistics.mean(touched):.3f}, "
+        f"whole {statistics.mean(whole):.3f}, "
         f"median {statistics.median(kept):.0f} lines, {len(kept)} cases"
     )
 

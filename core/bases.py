@@ -159,6 +159,7 @@ def load_model(base: Base, *, device: str = "cpu", dtype: str = "auto") -> PreTr
         device: torch device.
         dtype: ``auto`` for the stored one, or ``float32``, ``bfloat16``.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     try:
@@ -169,7 +170,7 @@ def load_model(base: Base, *, device: str = "cpu", dtype: str = "auto") -> PreTr
             use_safetensors=True,
             dtype=dtype,
         )
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise BadInput(
             f"base {base.name} cannot be loaded from {base.location}: {str(error).split(chr(10))[0]}"
         ) from error

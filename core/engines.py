@@ -45,10 +45,19 @@ class Generation:
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
-    """Return a prompt's token ids; training, evaluation and serving all come through here."""
-    ids = tokenizer.apply_chat_template(
-        [message.model_dump() for message in messages], add_generation_prompt=True, return_dict=False
-    )
+    """Return a prompt's token ids; training, evaluation and serving all come through here.
+
+    A control token's text inside a message (``<|end|>`` in a log) is broken by a blank after its first character:
+    tokenizers read it as the control token otherwise, and a log could end its own turn.
+    """
+    control = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special and len(str(token)) > 1]
+    turns = []
+    for message in messages:
+        content = message.content
+        for token in control:
+            content = content.replace(token, f"{token[0]} {token[1:]}")
+        turns.append({"role": message.role, "content": content})
+    ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
     return cast("list[int]", ids)
 
 

@@ -23,10 +23,11 @@ def adapter_config(settings: TrainSettings) -> Any:
     from peft import LoraConfig
 
     lora = settings.lora
+    alpha: Any = lora.alpha if lora.alpha % 1 else int(lora.alpha)  # PEFT says int, and scales by any number
     targets = lora.target_modules if lora.target_modules == "all-linear" else list(lora.target_modules)
     return LoraConfig(
         r=lora.rank,
-        lora_alpha=int(lora.alpha),
+        lora_alpha=alpha,
         lora_dropout=lora.dropout,
         use_rslora=lora.rslora,
         use_dora=lora.dora,

@@ -31,7 +31,7 @@ def _sample(rng: random.Random, lines: Lines) -> tuple[str, str]:
 
 
 def measure(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, lines: Lines, steps: int = 120, samples: int = 200
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, lines: Lines, steps: int = 400, samples: int = 200
 ) -> dict[str, float]:
     """Fine-tune ``model`` (in place) for ``steps`` batches of 16, then return the exact-match share on fresh samples.
 
@@ -48,7 +48,7 @@ def measure(
             made.append((prompt, [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]))
         return made
 
-    optimiser = torch.optim.AdamW(model.parameters(), lr=5e-4)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
     for step in range(steps):
         batch = rows(f"train-{step}", _ROWS)
         width = max(len(prompt) + len(answer) for prompt, answer in batch)

@@ -14,7 +14,8 @@ from understudy.integrations.cli import data, demo, evaluate, explain, init, mod
 __all__ = ["app", "main"]
 
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
-"""Errors of the disk and its permissions, not of the program."""
+_PATH = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
+"""Errors of the disk, its permissions and of paths people give, not of the program."""
 
 app = typer.Typer(
     name="understudy",
@@ -50,7 +51,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        if error.errno not in _DISK:
+        if error.errno not in _DISK | _PATH:
             raise
         _complain(
             f"{error.filename or 'a file'} cannot be used ({error.strerror}); mend that and run the same command again"

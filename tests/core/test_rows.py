@@ -98,7 +98,7 @@ def test_the_target_is_what_the_grammar_would_let_through() -> None:
 
     from understudy.core._constraint import compile_schema, guidance_tokenizer
 
-    example = _triage("FAILED tests/a.py::a - boom")
+    example = _triage('FAILED tests/a.py::test_b - "boom"', "Test `tests/a.py::test_b` fails; see `a.py`.")
     view = guidance_tokenizer(TOKENIZER, 5120, (int(TOKENIZER.eos_token_id),))  # type: ignore[arg-type]
     matcher = LLMatcher(view, compile_schema(TRIAGE.grammar(TRIAGE.Input.model_validate(example.input)), view))
     (row,) = make_rows(TRIAGE, [example], TOKENIZER, 2048)

@@ -1,0 +1,115 @@
+"""The real command line in a process of its own, as a person or a CI step runs it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "understudy.integrations.cli.main"]
+
+FAILED = b"""2026-01-01T00:00:00.0000000Z ##[group]Run pytest
+2026-01-01T00:00:00.1000000Z pytest -q
+2026-01-01T00:00:00.2000000Z ##[endgroup]
+2026-01-01T00:00:01.0000000Z E       assert 41 == 42
+2026-01-01T00:00:01.1000000Z FAILED tests/test_sum.py::test_total - assert 41 == 42
+2026-01-01T00:00:01.2000000Z 1 failed, 11 passed in 0.31s
+2026-01-01T00:00:01.3000000Z ##[error]Process completed with exit code 1.
+"""
+"""A small failed log, as GitHub's runner writes it."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a finished process left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def complaint(self) -> str:
+        """The one sentence on stderr; anything else there but progress fails the test."""
+        assert "Traceback" not in self.err, self.err
+        found = [line for line in self.err.split("\n") if line.startswith("understudy: ")]
+        assert len(found) == 1, self.err
+        assert self.err.rstrip("\n").endswith(found[0]), self.err
+        return found[0].removeprefix("understudy: ")
+
+
+def environment() -> dict[str, str]:
+    """The caller's environment without what changes the output, offline, one thread."""
+    kept = {
+        key: value for key, value in os.environ.items() if not key.startswith(("GITHUB_", "FORCE_COLOR", "COLUMNS"))
+    }
+    return kept | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONUTF8": "1"}
+
+
+class Cli:
+    """``understudy`` in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(
+        self, *arguments: str | Path, stdin: bytes = b"", before: Callable[[], None] | None = None, timeout: int = 300
+    ) -> Ran:
+        """Run a command to its end; ``before`` is called in the child, to set limits."""
+        done = subprocess.run(
+            [*COMMAND, *map(str, arguments)],
+            cwd=self.folder,
+            env=environment(),
+            input=stdin,
+            capture_output=True,
+            preexec_fn=before,
+            timeout=timeout,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout.decode("utf-8"), done.stderr.decode("utf-8"))
+
+    def refused(self, *arguments: str | Path, stdin: bytes = b"") -> str:
+        """Run a command that must end with exit code 2, print no result and write nothing; return its sentence."""
+        before = contents(self.folder)
+        ran = self(*arguments, stdin=stdin)
+        assert (ran.code, ran.out) == (2, ""), ran
+        assert contents(self.folder) == before
+        return ran.complaint
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    """Everything below a folder: files with their bytes, folders with None."""
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    return Cli(tmp_path)
+
+
+@pytest.fixture
+def failed_log(tmp_path: Path) -> Path:
+    path = tmp_path / "failed.log"
+    path.write_bytes(FAILED)
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry with one dataset version of about 60 embedded examples; copy it, do not change it."""
+    folder = tmp_path_factory.mktemp("dataset")
+    ran = Cli(folder)("data", "build", "--set", "data.max_examples=60")
+    assert ran.code == 0, ran.err
+    return folder / ".understudy"
+
+
+@pytest.fixture
+def with_data(cli: Cli, small_registry: Path) -> Cli:
+    """A command line in a folder with the small dataset."""
+    shutil.copytree(small_registry, cli.folder / ".understudy")
+    return cli
