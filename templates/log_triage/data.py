@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from understudy.core.errors import BadInput
 from understudy.core.pack import BuildContext
 from understudy.core.records import Example, Source
+from understudy.templates.log_triage import grammar
 from understudy.templates.log_triage.foundry._case import Case, stamped
 from understudy.templates.log_triage.schema import RootCause
 from understudy.templates.log_triage.select import pack_lines, select
@@ -77,12 +78,14 @@ def _evenly(found: list[Case], context: BuildContext) -> list[Case]:
 def example_of(case: Case, context: BuildContext) -> Example | None:
     """Return a case as the model will meet it: its log selected and packed, its evidence as positions.
 
-    None when a failure's evidence did not survive the packing: nobody can learn, or be asked, what is not shown.
+    None when a failure's evidence did not survive the packing, or its cause names what the grammar does not admit for
+    these lines: nobody can learn, or be asked, what is not shown or cannot be written.
     """
     log = pack_lines(select([stamped(case).encode()]), context.prompt_budget, context.count_tokens)
     positions = {line.number: position for position, line in enumerate(log.lines, start=1)}
     shown = [positions[number] for number in case.evidence if number in positions]
-    if case.evidence and not shown:
+    writable = grammar.can_write(log, case.cause) and grammar.can_write(log, case.fix)
+    if (case.evidence and not shown) or not writable:
         return None
     answer = RootCause(
         category=case.category,

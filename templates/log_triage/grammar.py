@@ -8,7 +8,7 @@ from typing import Any
 
 from understudy.templates.log_triage.schema import CATEGORIES, ORIGINS, LogInput
 
-__all__ = ["MAX_SENTENCE", "names_in", "narrowed_schema"]
+__all__ = ["MAX_SENTENCE", "can_write", "names_in", "narrowed_schema"]
 
 MAX_SENTENCE = 200
 """Characters of a sentence; an open end would let an untrained model write to the token limit."""
@@ -21,6 +21,12 @@ _WORD = re.compile(r"[^\s`\"'\\<>(){}\[\],;=|]+")
 _EDGE = ".:!?*#&$~^"
 """Punctuation around a name."""
 _PART = re.compile(r"[\w.@+-]*\w")
+_SPAN = re.compile(
+    r"'[^'\\]{1,60}'|\"[^\"\\]{1,60}\"|[\w.]*\[[^\[\]\\]{0,60}\]|\{[^{}\\]{0,60}\}|\w+<[^<>\\]{1,40}>|[(){};,\]\[]"
+)
+"""Values and types as tools print them: ``'a b'``, ``list[int]``, ``{'a': 1}``, ``Option<u8>``, a lone bracket."""
+_PHRASE = re.compile(r" {2,}|: |[`'\"()<>|,\\\u2018\u2019]")
+"""What stands between phrases: ``urllib: HTTP Error 403: Forbidden`` has ``HTTP Error 403``."""
 _PROSE = r"[A-Za-z0-9 ,.;:()'/%+=*_-]"
 
 
@@ -29,7 +35,8 @@ def names_in(log: LogInput) -> list[str]:
 
     A name is a run of characters without blanks, quotes or brackets, as it stands and without surrounding punctuation,
     and each of its parts between colons, slashes, at signs and dots: ``tests/test_a.py::test_b:`` gives
-    ``tests/test_a.py::test_b``, ``tests/test_a.py``, ``test_b``, ``tests``, ``test_a.py`` and ``test_a``.
+    ``tests/test_a.py::test_b``, ``tests/test_a.py``, ``test_b``, ``tests``, ``test_a.py`` and ``test_a``. After those
+    come quoted values, types and short phrases between punctuation.
     """
     found: dict[str, None] = {}
     for line in log.lines:
@@ -37,7 +44,21 @@ def names_in(log: LogInput) -> list[str]:
             for name in _forms(word):
                 if 2 <= len(name) <= 100 or name.isdigit():
                     found[name] = None
+    for line in log.lines:
+        spans = [span for match in _SPAN.findall(line.text) for span in (match, match[1:-1].strip())]
+        phrases = [phrase.strip() for phrase in _PHRASE.split(line.text)]
+        for name in (*spans, *(phrase for phrase in phrases if len(phrase) <= 60)):
+            if name.strip() and "`" not in name and "\\" not in name:
+                found[name] = None
     return list(found)[:_MAX_NAMES]
+
+
+def can_write(log: LogInput, sentence: str) -> bool:
+    """Return whether the grammar of ``log`` lets ``sentence`` through: its names are known, its prose is plain."""
+    names = set(names_in(log))
+    parts = sentence.split("`")
+    plain = re.fullmatch(f"{_PROSE}*", "".join(parts[::2])) is not None
+    return plain and len(parts) % 2 == 1 and len(sentence) <= MAX_SENTENCE and names.issuperset(parts[1::2])
 
 
 def _forms(word: str) -> Iterator[str]:
