@@ -24,18 +24,19 @@ def _sample(rng: random.Random, lines: Lines) -> tuple[str, str]:
     for position in range(_LINES):
         name = lines.identifier(rng)
         verb = "missing" if position == wanted else rng.choice(("found", "loaded", "ready", "written", "checked"))
-        shown.append(f"{position + 1}: {rng.choice(lines.pool)[:50]} {name} {verb}")
+        shown.append(f"{position + 1}: {rng.choice(lines.pool)[:50]} `{name}` {verb}")
         if position == wanted:
-            answer = f"{name} {position + 1}"
+            answer = f"`{name}` {position + 1}"
     return "\n".join(shown) + "\n", answer
 
 
 def measure(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, lines: Lines, steps: int = 400, samples: int = 200
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, lines: Lines, steps: int = 250, samples: int = 200
 ) -> dict[str, float]:
     """Fine-tune ``model`` (in place) for ``steps`` batches of 16, then return the exact-match share on fresh samples.
 
-    The task: twelve lines, each ending in a random identifier and a word; the answer is the identifier of the one
+    The task: twelve lines, each ending in a random identifier, in backquotes so that it has the same tokens wherever it
+    stands, and a word; the answer is the identifier of the one
     line that ends in "missing", and that line's number.
     """
     import torch

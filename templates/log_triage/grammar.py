@@ -17,6 +17,11 @@ _MAX_EVIDENCE = 4
 _MAX_NAMES = 800
 """Names a grammar may hold; the budget of a prompt keeps real ones below."""
 
+_MAX_QUOTED = 3
+"""Names in one sentence. Without a bound a small model falls into a loop: "expected `a`, got `a`, got `a` ..."."""
+_MAX_PROSE = 80
+"""Characters between two names."""
+
 _WORD = re.compile(r"[^\s`\"'\\<>(){}\[\],;=|]+")
 _EDGE = ".:!?*#&$~^"
 """Punctuation around a name."""
@@ -57,8 +62,9 @@ def can_write(log: LogInput, sentence: str) -> bool:
     """Return whether the grammar of ``log`` lets ``sentence`` through: its names are known, its prose is plain."""
     names = set(names_in(log))
     parts = sentence.split("`")
-    plain = re.fullmatch(f"{_PROSE}*", "".join(parts[::2])) is not None
-    return plain and len(parts) % 2 == 1 and len(sentence) <= MAX_SENTENCE and names.issuperset(parts[1::2])
+    plain = all(re.fullmatch(f"{_PROSE}{{0,{_MAX_PROSE}}}", part) for part in parts[::2])
+    short = len(sentence) <= MAX_SENTENCE and len(parts) <= 2 * _MAX_QUOTED + 1
+    return plain and short and len(parts) % 2 == 1 and names.issuperset(parts[1::2])
 
 
 def _forms(word: str) -> Iterator[str]:
@@ -77,7 +83,8 @@ def _forms(word: str) -> Iterator[str]:
 def narrowed_schema(log: LogInput) -> dict[str, Any]:
     """Return the JSON schema of :class:`RootCause` for this log, in generation order."""
     quoted = "|".join(re.escape(name).replace("/", "\\/") for name in names_in(log))
-    pattern = f"^({_PROSE}|`({quoted})`)*$" if quoted else f"^{_PROSE}*$"
+    named = f"(`({quoted})`{_PROSE}{{0,{_MAX_PROSE}}}){{0,{_MAX_QUOTED}}}" if quoted else ""
+    pattern = f"^{_PROSE}{{0,{_MAX_PROSE}}}{named}$"
     sentence = {"type": "string", "pattern": pattern, "maxLength": MAX_SENTENCE}
     evidence: dict[str, Any] = {"type": "array", "maxItems": min(_MAX_EVIDENCE, len(log.lines))}
     if log.lines:
