@@ -192,6 +192,7 @@ def main() -> None:
     parser.add_argument("--logs", type=Path, action="append", default=[], help="foundry case files (.jsonl.xz)")
     parser.add_argument("--tokens", type=int, default=50_000_000, help="budget of the language stage")
     parser.add_argument("--threads", type=int, default=int(os.environ.get("OMP_NUM_THREADS", "1")))
+    parser.add_argument("--compile", action="store_true", help="torch.compile the language stage (needs g++)")
     parser.add_argument("--out", type=Path, default=Path("core/seedling"), help="folder that 'ship' writes")
     options = parser.parse_args()
     work: Path = options.work
@@ -215,7 +216,7 @@ def main() -> None:
     plan = language_plan(options.tokens)
     if not (work / "language.pt").exists():
         model.load_state_dict(torch.load(work / "copying.pt", weights_only=True)["model"])
-    train(model, plan, Mixer(work, plan), work, probe_for(work, plan.length))
+    train(model, plan, Mixer(work, plan), work, probe_for(work, plan.length), compiled=options.compile)
 
 
 if __name__ == "__main__":

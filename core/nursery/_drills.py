@@ -47,7 +47,7 @@ class Lines:
         pool = [line for line in pool if 12 <= len(line) <= 110]
         rng.shuffle(pool)
         self.pool = pool[:size]
-        self.words = sorted({word for line in self.pool[:40_000] for word in re.findall(r"[a-z]{3,9}", line)})
+        self.words = sorted({word for line in self.pool[:40_000] for word in re.findall(r"\b[a-z]{3,9}\b", line)})
 
     def identifier(self, rng: random.Random) -> str:
         """Return a random name in one of the shapes code uses."""
@@ -75,7 +75,7 @@ class Lines:
 
 def recall(rng: random.Random, lines: Lines) -> tuple[str, str]:
     """Return one drill as (what is read, what is asked and answered)."""
-    return rng.choice((_numbered, _numbered, _numbered, _keyed))(rng, lines)
+    return rng.choice((_numbered, _numbered, _odd, _odd, _keyed))(rng, lines)
 
 
 def _numbered(rng: random.Random, lines: Lines) -> tuple[str, str]:
@@ -115,3 +115,22 @@ def _keyed(rng: random.Random, lines: Lines) -> tuple[str, str]:
         rng.choice(("{k} is {v}", "{v} belongs to {k}", "`{k}` has `{v}`")).format(k=k, v=pairs[k]) for k in asked
     ]
     return "\n".join(key + mark + value for key, value in pairs.items()) + "\n\n", "\n".join(answers)
+
+
+def _odd(rng: random.Random, lines: Lines) -> tuple[str, str]:
+    """Lines that all name something and say how it went; asked for the name and the number in one of them."""
+    count = rng.randint(4, 16)
+    odd, *usual = rng.sample(lines.words, rng.randint(2, 6))
+    quote = rng.choice(("{}", "{}", "`{}`", "'{}'"))
+    order = rng.choice(("{t} {q} {w}", "{w} {q} {t}", "{q}: {w}", "{w}: {q}", "{t}: {q} ({w})", "{q} {t} {w}"))
+    style = rng.choice(("{}: {}", "{}: {}", "{}| {}", "[{}] {}"))
+    wanted = rng.randrange(count)
+    names = [lines.identifier(rng) for _ in range(count)]
+    shown = []
+    for at, name in enumerate(names):
+        word = odd if at == wanted else rng.choice(usual)
+        text = rng.choice(lines.pool)[: rng.randint(10, 50)].strip()
+        shown.append(style.format(at + 1, order.format(t=text, q=quote.format(name), w=word)))
+    question = rng.choice((f"Which is {odd}?", f"{odd}:", f"What is {odd}?", f"The line that says {odd}:"))
+    answer = rng.choice(("`{}` in line {}", "`{}` {}", "`{}`, line {}")).format(names[wanted], wanted + 1)
+    return "\n".join(shown) + f"\n\n{question} ", answer

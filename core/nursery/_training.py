@@ -92,11 +92,13 @@ def train(
     folder: Path,
     probe: Callable[[PreTrainedModel], dict[str, float]],
     every_seconds: float = 120.0,
+    compiled: bool = False,
 ) -> None:
     """Train ``model`` in place by ``plan``; every ``every_seconds`` probe it, write a CSV line and a checkpoint.
 
     ``batch(step)`` must depend on the step alone: a run that was killed goes on from its last checkpoint with the
     same data. ``folder`` gets ``<stage>.csv``, ``<stage>.json`` (the plan) and ``<stage>.pt`` (weights and optimiser).
+    ``compiled`` fuses both passes: a minute to start, an eighth faster afterwards; it needs a C++ compiler.
     """
     import torch
 
@@ -113,6 +115,7 @@ def train(
         for optimiser, values in zip(optimisers, saved["optimisers"], strict=True):
             optimiser.load_state_dict(values)
         step, done, spent = saved["step"], saved["done"], saved["spent"]
+    forward = torch.compile(model.model, dynamic=False) if compiled else model.model
     started = last = time.monotonic()
     losses: list[float] = []
     while done < plan.tokens:
@@ -121,7 +124,7 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = rate * _rate(plan, done, step)
         with torch.autocast("cpu", torch.bfloat16):
-            hidden = model.model(input_ids=rows, use_cache=False).last_hidden_state
+            hidden = forward(input_ids=rows, use_cache=False).last_hidden_state
         target = labels[:, 1:].reshape(-1)
         learn = target != IGNORE
         loss = chunked_cross_entropy(

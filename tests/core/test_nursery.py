@@ -53,11 +53,15 @@ def test_copying_repeats_every_span_and_learns_the_repetition_only(seed: int) ->
 @given(st.integers(0, 2**32))
 def test_every_answer_of_a_recall_drill_stands_in_what_was_read(seed: int) -> None:
     read, answered = _drills.recall(random.Random(seed), LINES)
-    assert read.endswith("\n\n") and answered
-    shown = dict(
-        found.groups() for line in read.strip("\n").split("\n") if (found := re.match(r"\[?L?(\d+)[\]:| ]+(.*)", line))
-    )
+    body, _, question = read.rpartition("\n\n")
+    assert body and answered
+    shown = dict(found.groups() for line in body.split("\n") if (found := re.match(r"\[?L?(\d+)[\]:| ]+(.*)", line)))
     for line in answered.split("\n"):
+        if question:
+            name, number = re.fullmatch(r"`(.+)`\D*(\d+)", line).groups()  # type: ignore[union-attr]
+            asked = re.split(r"[?:]? *$", question)[0].rpartition(" ")[2]
+            assert name in shown[number] and re.search(rf"\b{asked}\b", shown[number])
+            continue
         numbered = re.search(r"line (\d+)", line)
         if numbered and shown:
             text = shown[numbered[1]]
