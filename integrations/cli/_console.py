@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+    from understudy.core.hardware import Hardware
     from understudy.core.records import DatasetVersion, Example
     from understudy.core.settings import Settings
 
@@ -26,6 +27,7 @@ __all__ = [
     "SetOption",
     "SettingsOption",
     "dataset_of",
+    "hardware_of",
     "print_json",
     "progress_bar",
     "quiet_libraries",
@@ -92,6 +94,14 @@ def dataset_of(settings: Settings, reference: str | None) -> tuple[DatasetVersio
             raise BadInput(f"there is no dataset of {settings.pack} in {root}: run `understudy data build` first")
         reference = latest.id
     return load_version(reference, root)
+
+
+def hardware_of(settings: Settings) -> Hardware:
+    """Return the machine as the settings want it used; imports torch."""
+    from understudy.core.hardware import resolve
+
+    threads = settings.train.threads
+    return resolve(None if threads == "auto" else threads)
 
 
 def quiet_libraries() -> None:

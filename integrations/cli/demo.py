@@ -30,12 +30,11 @@ def demo(
     """
     from importlib.resources import files
 
-    from understudy.core.hardware import resolve
     from understudy.core.pack import load_pack
     from understudy.core.registry import Registry
     from understudy.core.settings import apply_overrides, load_settings
     from understudy.evals.console import print_report
-    from understudy.integrations.cli._console import quiet_libraries
+    from understudy.integrations.cli._console import hardware_of, quiet_libraries
     from understudy.integrations.cli.evaluate import run_evaluation
     from understudy.integrations.cli.train import run_training
 
@@ -48,8 +47,7 @@ def demo(
     _chapter(1, "Dataset: faults made on purpose, run through the real tools")
     manifest, splits = _dataset(settings)
     _chapter(2, f"Fine-tune the base '{settings.base.name}' ({settings.train.method})")
-    threads = settings.train.threads
-    hardware = resolve(None if threads == "auto" else threads)
+    hardware = hardware_of(settings)
     version, _ = run_training(settings, manifest, splits, hardware)
     _chapter(3, f"Prove it: {', '.join(settings.evaluate.arms)} on the same held-out faults")
     report, folder = run_evaluation(settings, version, manifest, splits, hardware)

@@ -36,10 +36,9 @@ def evaluate(
 ) -> None:
     """Compare the arms of the settings on the test split; write report.html and report.json; exit 0, 1 or 3."""
     from understudy.core.errors import BadInput
-    from understudy.core.hardware import resolve
     from understudy.core.registry import Registry
     from understudy.evals.console import print_report
-    from understudy.integrations.cli._console import quiet_libraries
+    from understudy.integrations.cli._console import hardware_of, quiet_libraries
 
     chosen = read_settings(settings, overrides)
     registry = Registry(Path(chosen.registry))
@@ -49,8 +48,7 @@ def evaluate(
     version = registry.get(model) if model else versions[-1]
     manifest, splits = dataset_of(chosen, dataset or version.dataset)
     quiet_libraries()
-    threads = chosen.train.threads
-    hardware = resolve(None if threads == "auto" else threads)
+    hardware = hardware_of(chosen)
     report, folder = run_evaluation(chosen, version, manifest, splits, hardware)
     if as_json:
         typer.echo((folder / "report.json").read_text("utf-8"))

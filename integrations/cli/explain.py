@@ -87,14 +87,11 @@ def _engine(settings: Settings, model: str | None) -> tuple[LocalEngine | None, 
         stderr().print("[dim]no model is promoted in this folder: rules answer (see `understudy demo`)[/dim]")
         return None, RULES
     version = registry.get(model or f"log-triage@{CHAMPION}")
-    from understudy.core.hardware import resolve
     from understudy.core.models import version_engine
-    from understudy.integrations.cli._console import quiet_libraries
+    from understudy.integrations.cli._console import hardware_of, quiet_libraries
 
     quiet_libraries()
-    threads = settings.train.threads
-    hardware = resolve(None if threads == "auto" else threads)
-    return version_engine(registry, version, hardware), version.id
+    return version_engine(registry, version, hardware_of(settings)), version.id
 
 
 def print_explanation(console: Console, explanation: Explanation, selection: Selection) -> None:
@@ -102,7 +99,7 @@ def print_explanation(console: Console, explanation: Explanation, selection: Sel
     from rich.markup import escape
     from rich.text import Text
 
-    from understudy.core.redaction import redact
+    from understudy.templates.log_triage.explain import redacted
     from understudy.templates.log_triage.render import HEADINGS, plain
 
     sure = "" if explanation.confidence is None else f"  {explanation.confidence:.0%}"
@@ -113,7 +110,7 @@ def print_explanation(console: Console, explanation: Explanation, selection: Sel
     )
     piped = not console.is_terminal  # there nothing is wrapped: a log's words must not be moved to the start of a line
     console.print(Text(plain(explanation.root_cause)), soft_wrap=piped)
-    lines = {line.number: line.text for line in selection.lines}
+    lines = redacted(selection)
     cited = {n for quote in explanation.evidence for n in range(quote.line_start, quote.line_end + 1)}
     near = sorted({n for c in cited for n in range(c - _CONTEXT, c + _CONTEXT + 1)} & set(lines))
     if cited:
@@ -123,7 +120,7 @@ def print_explanation(console: Console, explanation: Explanation, selection: Sel
             console.print("[dim]      ...[/dim]")
         style = "bold red" if number in cited else "dim"
         mark = ">" if number in cited else " "
-        console.print(Text(f"{mark}{number:>6}  {plain(redact(lines[number])[0])}", style=style), soft_wrap=True)
+        console.print(Text(f"{mark}{number:>6}  {plain(lines[number])}", style=style), soft_wrap=True)
     if explanation.fix:
         console.print(Text.assemble("\n", ("Fix: ", "bold green"), plain(explanation.fix)), soft_wrap=piped)
     for problem in explanation.problems:

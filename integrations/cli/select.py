@@ -18,7 +18,7 @@ def select(
     as_json: JsonOption = False,
 ) -> None:
     """Print the lines of LOG that matter, with their numbers; secrets are redacted."""
-    from understudy.core.redaction import redact
+    from understudy.templates.log_triage.explain import redacted
     from understudy.templates.log_triage.render import plain
     from understudy.templates.log_triage.select import select as choose
     from understudy.templates.log_triage.sources import open_logs
@@ -33,9 +33,10 @@ def select(
             continue
         if len(logs) > 1:
             typer.echo(f"== {plain(named.name)}")
+        texts = redacted(selection)
         last = 0
         for line in selection.lines:
             if last and line.number != last + 1:
                 typer.echo("  ...")
-            typer.echo(f"{line.number:>7}  {plain(redact(line.text)[0])}")
+            typer.echo(f"{line.number:>7}  {plain(texts[line.number])}")
             last = line.number

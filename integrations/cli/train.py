@@ -37,14 +37,12 @@ def train(
 
     Killed on the way, the same command goes on from the last finished epoch.
     """
-    from understudy.core.hardware import resolve
-    from understudy.integrations.cli._console import quiet_libraries
+    from understudy.integrations.cli._console import hardware_of, quiet_libraries
 
     chosen = read_settings(settings, overrides)
     manifest, splits = dataset_of(chosen, dataset)
     quiet_libraries()
-    threads = chosen.train.threads
-    hardware = resolve(None if threads == "auto" else threads)
+    hardware = hardware_of(chosen)
     version, outcome = run_training(chosen, manifest, splits, hardware)
     if as_json:
         print_json(version.model_dump(mode="json"))

@@ -16,7 +16,7 @@ from understudy.templates.log_triage import checks, grammar, prompt, rules
 from understudy.templates.log_triage.schema import Category, LogInput, Origin, RootCause
 from understudy.templates.log_triage.select import Selection, pack_lines
 
-__all__ = ["RULES", "Evidence", "Explanation", "Model", "explain", "log_input"]
+__all__ = ["RULES", "Evidence", "Explanation", "Model", "explain", "log_input", "redacted"]
 
 RULES = "rules"
 """What ``Explanation.model`` says when no model was asked."""
@@ -61,12 +61,12 @@ class Explanation(BaseModel):
 
 def log_input(selection: Selection, budget: int, count_tokens: TokenCounter) -> LogInput:
     """Return the selection as the model reads it: secrets redacted, then packed into ``budget`` tokens."""
-    texts = _redacted(selection)
+    texts = redacted(selection)
     lines = [replace(line, text=texts[line.number]) for line in selection.lines]
     return pack_lines(replace(selection, lines=lines), budget, count_tokens)
 
 
-def _redacted(selection: Selection) -> dict[int, str]:
+def redacted(selection: Selection) -> dict[int, str]:
     """Return line number to text, redacted as one text: a key block or a password is known by its neighbours."""
     texts = redact("\n".join(line.text for line in selection.lines))[0].split("\n")
     return {line.number: text for line, text in zip(selection.lines, texts, strict=True)} if selection.lines else {}
@@ -151,7 +151,7 @@ def _shaped(
 
 def _quotes(name: str, selection: Selection, log: LogInput, answer: RootCause) -> list[Evidence]:
     """Fill the quotes from the log: neighbouring lines are one quote."""
-    texts = _redacted(selection)
+    texts = redacted(selection)
     quotes: list[Evidence] = []
     for number in sorted({log.lines[position - 1].number for position in answer.evidence}):
         text = texts[number]

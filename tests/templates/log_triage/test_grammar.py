@@ -4,7 +4,6 @@ from __future__ import annotations
 import json
 import random
 import re
-from typing import Any
 
 import jsonschema
 import numpy as np
@@ -20,6 +19,8 @@ from understudy.templates.log_triage.checks import check
 from understudy.templates.log_triage.grammar import MAX_SENTENCE, names_in, narrowed_schema
 from understudy.templates.log_triage.prompt import messages
 from understudy.templates.log_triage.schema import CATEGORIES, ORIGINS, LogInput, LogLine, RootCause
+
+from ...core.tiny import tiny_model
 
 STOP, PAD, SIZE = 2, 0, 5120
 TOKENIZER = load_tokenizer(resolve_base("seedling"))
@@ -107,7 +108,7 @@ def test_a_name_with_slashes_can_be_written() -> None:
 
 @pytest.mark.parametrize("kind", ["lfm2", "llama"])
 def test_a_random_model_s_answers_parse_and_cite_what_is_there(kind: str) -> None:
-    model = _random_model(kind)
+    model = tiny_model(kind, seed=11)
     rng = random.Random(5)
     pieces = [
         "tests/a.py::t[1]",
@@ -131,29 +132,6 @@ def test_a_random_model_s_answers_parse_and_cite_what_is_there(kind: str) -> Non
         assert got.finish_reason == "stop"
         assert got.confidence is not None and 0 < got.confidence <= 1
         _holds(log, got.text)
-
-
-def _random_model(kind: str) -> Any:
-    from transformers import Lfm2Config, Lfm2ForCausalLM, LlamaConfig, LlamaForCausalLM
-
-    torch.manual_seed(11)
-    sizes: dict[str, Any] = {
-        "vocab_size": SIZE,
-        "hidden_size": 16,
-        "intermediate_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 2048,
-        "initializer_range": 0.5,
-        "pad_token_id": PAD,
-        "eos_token_id": STOP,
-    }
-    if kind == "llama":
-        return LlamaForCausalLM(LlamaConfig(**sizes))
-    return Lfm2ForCausalLM(
-        Lfm2Config(**sizes, layer_types=["conv", "full_attention"], conv_L_cache=3, block_auto_adjust_ff_dim=False)
-    )
 
 
 @settings(max_examples=200)
