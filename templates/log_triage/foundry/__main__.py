@@ -1,7 +1,9 @@
 """Make cases: ``python -m understudy.templates.log_triage.foundry --out cases.jsonl.xz --each 25``.
 
-The same seed, recipes and tool versions make the same cases. A recipe that refuses its own sample (the tool passed,
-the evidence is not in the log) tries again with the next seed; recipes whose tools are missing are named and skipped.
+Install the recipes' tools first with ``--toolbox``.
+The same seed, recipes and tool versions make the same cases, but for the process ids and durations that some tools
+print. A recipe that refuses its own sample (the tool passed, the evidence is not in the log) tries again with the next
+seed; recipes whose tools are missing are named and skipped.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from understudy.core.files import atomic_writer, write_text
 from understudy.templates.log_triage.foundry._bank import make_bank
 from understudy.templates.log_triage.foundry._case import Case, make_case
 from understudy.templates.log_triage.foundry._recipe import Recipe, RecipeError, all_recipes
-from understudy.templates.log_triage.foundry._workshop import Step, toolbox_folder
+from understudy.templates.log_triage.foundry._toolbox import install, search_path
+from understudy.templates.log_triage.foundry._workshop import Step
 
 _TRIES = 3
 """Seeds tried for one sample before the recipe is given up for it."""
@@ -28,12 +31,16 @@ _TRIES = 3
 def main() -> None:
     """Make the cases the options ask for and write them in one piece."""
     parser = argparse.ArgumentParser(prog="python -m understudy.templates.log_triage.foundry", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="case file to write (.jsonl.xz)")
+    parser.add_argument("--out", type=Path, default=Path("cases.jsonl.xz"), help="case file to write")
     parser.add_argument("--each", type=int, default=25, help="samples of each recipe")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--only", default="*", help="recipes to run, as a pattern: 'pytest.*'")
     parser.add_argument("--work", type=Path, help="folder for finished recipes: a later run takes them from there")
+    parser.add_argument("--toolbox", action="store_true", help="only install the recipes' tools at their pins")
     options = parser.parse_args()
+    if options.toolbox:
+        install()
+        return
     chosen = {name: recipe for name, recipe in all_recipes().items() if fnmatch.fnmatch(name, options.only)}
     bank = make_bank(options.seed)
     made: list[Case] = []
@@ -58,9 +65,7 @@ def main() -> None:
 
 
 def _find(program: str) -> str | None:
-    tools = toolbox_folder()
-    places = [tools / "python" / "bin", tools / "node" / "node_modules" / ".bin", Path.home() / ".cargo" / "bin"]
-    return shutil.which(program, path=os.pathsep.join([*map(str, places), os.environ.get("PATH", "")]))
+    return shutil.which(program, path=os.pathsep.join([*map(str, search_path()), os.environ.get("PATH", "")]))
 
 
 def _one(recipe: Recipe, seed: int, number: int, bank: list[Step]) -> Case | None:

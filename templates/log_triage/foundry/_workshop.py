@@ -16,16 +16,12 @@ from pathlib import Path
 
 from understudy.templates.log_triage.foundry._names import Names
 from understudy.templates.log_triage.foundry._recipe import RecipeError
+from understudy.templates.log_triage.foundry._toolbox import search_path, toolbox_folder
 
-__all__ = ["Step", "Workshop", "toolbox_folder"]
+__all__ = ["Step", "Workshop"]
 
 _MAX_OUTPUT_LINES = 400
 """A recipe whose step prints more is refused: long logs come from many steps, not from one flood."""
-
-
-def toolbox_folder() -> Path:
-    """Return where the pinned Python and npm tools of the recipes are installed (see ``foundry/_toolbox.py``)."""
-    return Path(os.environ.get("UNDERSTUDY_TOOLBOX", Path.home() / ".cache" / "understudy" / "toolbox"))
 
 
 @dataclass(frozen=True)
@@ -92,9 +88,8 @@ class Workshop:
 
     def _run(self, command: str, env: dict[str, str], timeout: float) -> Step:
         tools = toolbox_folder()
-        path = [tools / "python" / "bin", tools / "node" / "node_modules" / ".bin", Path.home() / ".cargo" / "bin"]
         environment = {
-            "PATH": ":".join([*map(str, path), "/usr/local/bin", "/usr/bin", "/bin"]),
+            "PATH": ":".join([*map(str, search_path()), "/usr/local/bin", "/usr/bin", "/bin"]),
             "HOME": str(self.home),
             "LANG": "C.UTF-8",
             "TERM": "dumb",

@@ -6,7 +6,8 @@ import json
 import shlex
 from typing import Any, Literal
 
-from understudy.templates.log_triage.foundry._workshop import Step, Workshop, toolbox_folder
+from understudy.templates.log_triage.foundry._toolbox import toolbox_folder
+from understudy.templates.log_triage.foundry._workshop import Step, Workshop
 
 __all__ = [
     "Kind",
