@@ -14,17 +14,20 @@ if TYPE_CHECKING:
 
 __all__ = ["measure"]
 
-_LINES = 12
+_DISTRACTORS = 12
 _ROWS = 16
+_RATE = 1e-3
+_WARMUP = 20
+"""Steps."""
 
 
 def _sample(rng: random.Random, lines: Lines) -> tuple[str, str]:
-    wanted = rng.randrange(_LINES)
+    wanted = rng.randrange(_DISTRACTORS + 1)
     shown, answer = [], ""
-    for position in range(_LINES):
+    for position in range(_DISTRACTORS + 1):
         name = lines.identifier(rng)
-        verb = "missing" if position == wanted else rng.choice(("found", "loaded", "ready", "written", "checked"))
-        shown.append(f"{position + 1}: {rng.choice(lines.pool)[:50]} `{name}` {verb}")
+        word = "missing" if position == wanted else rng.choice(("found", "loaded", "ready", "written", "checked"))
+        shown.append(f"{position + 1}: {word} `{name}` {rng.choice(lines.pool)[:50]}")
         if position == wanted:
             answer = f"`{name}` {position + 1}"
     return "\n".join(shown) + "\n", answer
@@ -35,9 +38,9 @@ def measure(
 ) -> dict[str, float]:
     """Fine-tune ``model`` (in place) for ``steps`` batches of 16, then return the exact-match share on fresh samples.
 
-    The task: twelve lines, each ending in a random identifier, in backquotes so that it has the same tokens wherever it
-    stands, and a word; the answer is the identifier of the one
-    line that ends in "missing", and that line's number.
+    The task: thirteen numbered lines, each with a word, a random identifier and a piece of a real line; the answer is
+    the identifier of the one line that says "missing", and that line's number. Identifiers stand in backquotes, so
+    that one has the same tokens wherever it stands.
     """
     import torch
 
@@ -49,8 +52,9 @@ def measure(
             made.append((prompt, [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]))
         return made
 
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=_RATE)
     for step in range(steps):
+        optimiser.param_groups[0]["lr"] = _RATE * min((step + 1) / _WARMUP, (steps - step) / steps)
         batch = rows(f"train-{step}", _ROWS)
         width = max(len(prompt) + len(answer) for prompt, answer in batch)
         inputs = np.zeros((_ROWS, width), dtype=np.int64)

@@ -100,7 +100,7 @@ def print_explanation(console: Console, explanation: Explanation, selection: Sel
     from rich.text import Text
 
     from understudy.templates.log_triage.explain import redacted
-    from understudy.templates.log_triage.render import HEADINGS, plain
+    from understudy.templates.log_triage.render import HEADINGS, SUSPICIOUS, plain
 
     sure = "" if explanation.confidence is None else f"  {explanation.confidence:.0%}"
     colour = "yellow" if explanation.abstained else "red"
@@ -115,10 +115,12 @@ def print_explanation(console: Console, explanation: Explanation, selection: Sel
     near = sorted({n for c in cited for n in range(c - _CONTEXT, c + _CONTEXT + 1)} & set(lines))
     if cited:
         console.print(f"\n[dim]{escape(plain(explanation.evidence[0].file))}[/dim]")
+        if explanation.category == "unknown":
+            console.print(SUSPICIOUS)
     for before, number in zip([0, *near], near, strict=False):
         if before and number != before + 1:
             console.print("[dim]      ...[/dim]")
-        style = "bold red" if number in cited else "dim"
+        style = f"bold {colour}" if number in cited else "dim"
         mark = ">" if number in cited else " "
         console.print(Text(f"{mark}{number:>6}  {plain(lines[number])}", style=style), soft_wrap=True)
     if explanation.fix:

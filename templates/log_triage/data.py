@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from understudy.core.errors import BadInput
 from understudy.core.pack import BuildContext
 from understudy.core.records import Example, Source
-from understudy.templates.log_triage import grammar
+from understudy.templates.log_triage import grammar, rules
 from understudy.templates.log_triage.foundry._case import Case, stamped
-from understudy.templates.log_triage.schema import RootCause
+from understudy.templates.log_triage.schema import LogInput, RootCause
 from understudy.templates.log_triage.select import pack_lines, select
 
 __all__ = ["cases", "example_of", "from_cases", "seed"]
@@ -95,6 +95,7 @@ def example_of(case: Case, context: BuildContext) -> Example | None:
         root_cause=case.cause,
         fix=case.fix,
     )
+    answer = _in_the_words_of(rules.diagnose(log), log, answer, case.subject)
     return Example(
         id=case.id,
         pack="log-triage",
@@ -105,3 +106,16 @@ def example_of(case: Case, context: BuildContext) -> Example | None:
         meta={"evidence": case.evidence, "subject": case.subject, "tool": case.tool},
         source=Source(origin="foundry", project=case.tool, time=None, licence="Apache-2.0"),
     )
+
+
+def _in_the_words_of(reading: RootCause, log: LogInput, truth: RootCause, subject: str) -> RootCause:
+    """Return the truth, worded like the rules' reading where that is right and names the subject.
+
+    The model sees the reading. Were the right answer to such a prompt worded otherwise, richer for instance, the model
+    would learn to add what it cannot know.
+    """
+    agrees = reading.category == truth.category and not set(reading.evidence).isdisjoint(truth.evidence)
+    writable = grammar.can_write(log, reading.root_cause) and grammar.can_write(log, reading.fix)
+    if not (agrees and writable) or (subject and subject not in reading.root_cause):
+        return truth
+    return truth.model_copy(update={"root_cause": reading.root_cause, "fix": reading.fix})

@@ -52,6 +52,7 @@ class Explanation(BaseModel):
     """Probability the model gave the category, 0..1; None for rules."""
     abstained: bool
     evidence: list[Evidence]
+    """Where the log shows the cause; of an unknown one, the most suspicious lines."""
     model: str
     """Id of the model version, or ``rules``."""
     problems: list[Problem]
@@ -150,10 +151,10 @@ def _shaped(
 
 
 def _quotes(name: str, selection: Selection, log: LogInput, answer: RootCause) -> list[Evidence]:
-    """Fill the quotes from the log: neighbouring lines are one quote."""
+    """Fill the quotes from the log, neighbouring lines as one; where no cause is named, those most like one."""
     texts = redacted(selection)
     quotes: list[Evidence] = []
-    for number in sorted({log.lines[position - 1].number for position in answer.evidence}):
+    for number in sorted({log.lines[position - 1].number for position in answer.evidence or rules.suspects(log)}):
         text = texts[number]
         if quotes and quotes[-1].line_end == number - 1:
             last = quotes.pop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from understudy.core.records import Message
 from understudy.templates.log_triage import rules
-from understudy.templates.log_triage.schema import LogInput, RootCause
+from understudy.templates.log_triage.schema import LogInput
 
 __all__ = ["messages"]
 
@@ -19,7 +19,8 @@ def messages(log: LogInput) -> list[Message]:
 
     Positions (1, 2, 3 ...) stand for source line numbers: they cost one or two tokens whatever the size of the log,
     and code maps them back. Gaps are marked by three dots. The rules' reading (``rules.py``) comes last, next to the
-    answer: a small model is far better at judging and wording a reading than at making one up.
+    answer: a small model is far better at judging and wording a reading than at making one up. Where no rule knows
+    the failure, the lines that look most like one are named instead.
     """
     shown = []
     previous = 0
@@ -30,11 +31,14 @@ def messages(log: LogInput) -> list[Message]:
         previous = line.number
     if previous < log.total_lines:
         shown.append("...")
-    shown.append(_reading(rules.diagnose(log)))
+    shown.append(_reading(log))
     return [Message(role="system", content=_INSTRUCTION), Message(role="user", content="\n".join(shown))]
 
 
-def _reading(answer: RootCause) -> str:
-    lines = " ".join(map(str, answer.evidence)) or "none"
+def _reading(log: LogInput) -> str:
+    answer = rules.diagnose(log) if log.reading else None
+    if answer is None or not answer.evidence:
+        return f"Rules: none. Suspicious lines: {' '.join(map(str, rules.suspects(log))) or 'none'}."
+    lines = " ".join(map(str, answer.evidence))
     again = "transient" if answer.transient else "lasting"
     return f"Rules: {answer.category}, {answer.origin}, {again}, lines {lines}. {answer.root_cause}"

@@ -6,7 +6,7 @@ import re
 
 from understudy.templates.log_triage.explain import RULES, Explanation
 
-__all__ = ["HEADINGS", "markdown", "plain"]
+__all__ = ["HEADINGS", "SUSPICIOUS", "markdown", "plain"]
 
 HEADINGS: dict[str, str] = {
     "test_assertion": "A test failed",
@@ -24,6 +24,9 @@ HEADINGS: dict[str, str] = {
     "unknown": "No cause found",
 }
 """Category to heading."""
+
+SUSPICIOUS = "These lines look most like a cause:"
+"""Said above the evidence of an unknown cause."""
 
 _SPECIAL = re.compile(r"([\\*_{}\[\]()#+!|<>~$&-])")
 _LINKED = re.compile(r"@|#|(?i:www)(?=\.)|:(?=//)")
@@ -50,6 +53,8 @@ def markdown(explanation: Explanation) -> str:
     parts = [f"### {HEADINGS[explanation.category]}", "", _prose(explanation.root_cause)]
     if explanation.fix:
         parts += ["", f"**Fix:** {_prose(explanation.fix)}"]
+    if explanation.category == "unknown" and explanation.evidence:
+        parts += ["", SUSPICIOUS]
     for quote in explanation.evidence:
         lines = str(quote.line_start) if quote.line_start == quote.line_end else f"{quote.line_start}-{quote.line_end}"
         fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", quote.quote)), default=0))

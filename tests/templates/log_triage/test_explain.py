@@ -11,6 +11,7 @@ from understudy.core.engines import Generation, Request
 from understudy.templates.log_triage.explain import RULES, Explanation, explain, log_input
 from understudy.templates.log_triage.grammar import narrowed_schema
 from understudy.templates.log_triage.prompt import messages
+from understudy.templates.log_triage.render import SUSPICIOUS, markdown
 from understudy.templates.log_triage.select import select
 
 FAILED = (
@@ -98,6 +99,18 @@ def test_lines_apart_are_quoted_apart_and_in_order_and_once() -> None:
     first, last = position_of("FAILED"), position_of("1 failed")
     found = run(model=Model(answer(evidence=[last, first, first])))
     assert [(quote.line_start, quote.line_end) for quote in found.evidence] == [(3, 3), (5, 5)]
+
+
+UNHEARD = "checking\nblorp: cannot frobnicate the widget\nall the rest\n##[error]Process completed with exit code 1.\n"
+
+
+def test_of_an_unknown_cause_the_most_suspicious_lines_are_quoted() -> None:
+    for model in (None, Model(answer(category="unknown", evidence=[], root_cause="No cause.", fix="Look."))):
+        found = run(UNHEARD, model)
+        assert (found.category, found.abstained, found.problems) == ("unknown", True, [])
+        assert [quote.quote for quote in found.evidence] == ["blorp: cannot frobnicate the widget"]
+        shown = markdown(found)
+        assert shown.index(SUSPICIOUS) < shown.index("frobnicate")
 
 
 def test_an_unsure_model_abstains_but_what_it_thought_stays_visible() -> None:

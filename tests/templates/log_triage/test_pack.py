@@ -14,7 +14,7 @@ from understudy.core.errors import BadInput
 from understudy.core.pack import BuildContext, load_pack, pack_names
 from understudy.core.records import Example
 from understudy.core.settings import Settings, load_settings
-from understudy.templates.log_triage import data
+from understudy.templates.log_triage import data, rules
 from understudy.templates.log_triage.foundry._case import Case, stamped
 from understudy.templates.log_triage.prompt import messages
 from understudy.templates.log_triage.schema import LogInput, LogLine, RootCause
@@ -78,7 +78,7 @@ def test_the_prompt_numbers_lines_by_position_and_marks_gaps() -> None:
         assert (system.role, user.role) == ("system", "user")
         shown, reading = user.content.split("\nRules: ")
         assert shown == text
-        assert reading.startswith("unknown, code, lasting, lines none.")
+        assert reading == "none. Suspicious lines: none."
 
 
 def test_the_rules_reading_stands_last_and_cites_positions() -> None:
@@ -89,6 +89,37 @@ def test_the_rules_reading_stands_last_and_cites_positions() -> None:
     user = messages(LogInput(lines=lines, total_lines=60))[1].content
     assert user.split("\n")[-1].startswith("Rules: test_assertion, code, lasting, lines 2. ")
     assert "test_b" in user.split("\n")[-1]
+
+
+def test_where_no_rule_knows_the_failure_or_it_is_hidden_the_most_suspicious_lines_are_named() -> None:
+    unheard = ["checking out", "blorp: cannot frobnicate `x`", "note: x is required", "blorp: cannot unfrobnicate `x`"]
+    lines = [LogLine(number=n, text=text) for n, text in enumerate(unheard, start=1)]
+    assert rules.diagnose(LogInput(lines=lines, total_lines=4)).category == "unknown"
+    user = messages(LogInput(lines=lines, total_lines=4))[1].content
+    assert user.split("\n")[-1] == "Rules: none. Suspicious lines: 2 4."
+    known = LogInput(lines=[LogLine(number=1, text="FAILED tests/a.py::test_b - assert 1")], total_lines=1)
+    hidden = messages(known.model_copy(update={"reading": False}))[1].content
+    assert hidden.split("\n")[-1] == "Rules: none. Suspicious lines: 1."
+
+
+def test_training_hides_the_reading_of_three_examples_in_ten_and_changes_nothing_else() -> None:
+    made = data.example_of(case(), context())
+    assert made is not None
+    varied = [PACK.vary(made, random.Random(seed)) for seed in range(1000)]
+    hidden = [one for one in varied if one != made]
+    assert 250 < len(hidden) < 350
+    assert {one.input["reading"] for one in hidden} == {False}
+    assert all({**one.input, "reading": True} == made.input and one.output == made.output for one in hidden)
+
+
+def test_an_answer_is_worded_like_the_reading_only_where_that_is_right_and_names_the_subject() -> None:
+    made = data.example_of(case(), context())
+    assert made is not None
+    reading = rules.diagnose(LogInput.model_validate(made.input))
+    assert made.output["root_cause"] == reading.root_cause != case().cause
+    for change in ({"category": "lint_failure"}, {"subject": "assert"}, {"evidence": [20]}):
+        other = data.example_of(case(**change), context())
+        assert other is not None and other.output["root_cause"] == case().cause
 
 
 def test_an_example_holds_the_case_as_the_model_will_meet_it() -> None:
