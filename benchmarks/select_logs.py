@@ -24,11 +24,11 @@ from typing import Any
 from understudy.templates.log_triage.rules import diagnose
 from understudy.templates.log_triage.select import Selection, pack_lines, select
 
-_DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "logs"
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "logs"
 
 
-def _rows(name: str) -> Iterator[dict[str, Any]]:
-    with gzip.open(_DATA / name, "rt", encoding="utf-8") as source:
+def read_rows(name: str) -> Iterator[dict[str, Any]]:
+    with gzip.open(DATA / name, "rt", encoding="utf-8") as source:
         for line in source:
             yield json.loads(line)
 
@@ -42,7 +42,7 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _gold(log: str, first: int, last: int) -> set[int]:
+def gold_lines(log: str, first: int, last: int) -> set[int]:
     lines = log.split("\n")
     numbers = set(range(first, last + 1))
     return {number for number in numbers if lines[number - 1].strip()} or numbers
@@ -63,7 +63,7 @@ def logchunks(rows: list[dict[str, Any]], name: str, choose: Chooser) -> None:
     start = time.process_time()
     for row in rows:
         kept = choose(_bytes(row["log"]))
-        gold = _gold(row["log"], row["line_start"], row["line_end"])
+        gold = gold_lines(row["log"], row["line_start"], row["line_end"])
         touched[row["project"]].append(bool(gold & kept))
         whole[row["project"]].append(gold <= kept)
         sizes.append(len(kept))
@@ -85,7 +85,7 @@ def logchunks(rows: list[dict[str, Any]], name: str, choose: Chooser) -> None:
 
 def cidiff() -> None:
     groups: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
-    for row in _rows("cidiff.jsonl.gz"):
+    for row in read_rows("cidiff.jsonl.gz"):
         failed = row["failed"]
         chosen = select([_bytes(failed)], green=[_bytes(row["passed"])])
         kept = _numbers(chosen)
@@ -93,7 +93,7 @@ def cidiff() -> None:
         context: set[int] = set()
         for key, numbers in (("error", error), ("context", context)):
             for first, last in row["gold"][key]:
-                numbers |= _gold(failed, first, last)
+                numbers |= gold_lines(failed, first, last)
         recall = len(error & kept) / max(1, len(error))
         precision = len(kept & (error | context)) / max(1, len(kept))
         groups[row["id"].split("/")[0]].append((recall, precision, len(kept) / chosen.total_lines))
@@ -131,8 +131,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--cases", type=Path)
     options = parser.parse_args()
-    if _DATA.is_dir():
-        rows = list(_rows("logchunks.jsonl.gz"))
+    if DATA.is_dir():
+        rows = list(read_rows("logchunks.jsonl.gz"))
         logchunks(rows, "LogChunks, default", lambda log: _numbers(select([log])))
         for budget in (100, 200, 400):
             logchunks(rows, f"LogChunks, {budget} lines", lambda log, n=budget: _numbers(select([log], budget=n)))
@@ -140,7 +140,7 @@ def main() -> None:
             logchunks(rows, f"LogChunks, {tokens} tokens", lambda log, n=tokens: _numbers(select([log]), n))
         cidiff()
     else:
-        print(f"skipped: the real logs are not at {_DATA}")
+        print(f"skipped: the real logs are not at {DATA}")
     if options.cases:
         foundry(options.cases)
 

@@ -59,6 +59,9 @@ def _card(work: Path, parameters: int) -> str:
             + ", ".join(f"{key.replace('_', ' ')} {float(last[key]):.3f}" for key in last if key.count("_")),
             "",
         ]
+    notes = work / "notes.md"
+    if notes.exists():
+        lines += ["## How this one was raised", "", notes.read_text("utf-8").strip(), ""]
     gate = work / "gate.json"
     if gate.exists():
         found = json.loads(gate.read_text("utf-8"))
