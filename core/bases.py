@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from understudy.core.errors import BadInput, Unavailable
 from understudy.core.files import canonical_json, sha256_bytes, sha256_file
@@ -151,13 +151,14 @@ def token_counter(tokenizer: PreTrainedTokenizerBase) -> Callable[[str], int]:
     return count
 
 
-def load_model(base: Base, *, device: str = "cpu", dtype: str = "auto") -> PreTrainedModel:
+def load_model(base: Base, *, device: str = "cpu", dtype: str = "auto", quantisation: Any = None) -> PreTrainedModel:
     """Load a base's weights, from safetensors only, onto ``device``.
 
     Args:
         base: as :func:`resolve_base` found it.
         device: torch device.
         dtype: ``auto`` for the stored one, or ``float32``, ``bfloat16``.
+        quantisation: transformers' configuration of a quantiser that rounds the weights while they are loaded.
     """
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
@@ -169,12 +170,14 @@ def load_model(base: Base, *, device: str = "cpu", dtype: str = "auto") -> PreTr
             trust_remote_code=base.trust_remote_code,
             use_safetensors=True,
             dtype=dtype,
+            **({"quantization_config": quantisation, "device_map": {"": device}} if quantisation is not None else {}),
         )
     except (OSError, SafetensorError) as error:
         raise BadInput(
             f"base {base.name} cannot be loaded from {base.location}: {str(error).split(chr(10))[0]}"
         ) from error
-    model.to(device)  # type: ignore[arg-type]
+    if quantisation is None:
+        model.to(device)  # type: ignore[arg-type]
     return model
 
 
