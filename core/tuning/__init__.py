@@ -16,7 +16,7 @@ from understudy.core.tuning._layers import check_targets
 from understudy.core.tuning.bottleneck import bottleneck_config, register_bottleneck
 from understudy.core.tuning.ia3 import ia3_config
 from understudy.core.tuning.lora import lora_config
-from understudy.core.tuning.prefix import accept_prefix, prefix_config
+from understudy.core.tuning.prefix import accept_prefix, check_prefix, prefix_config
 
 if TYPE_CHECKING:
     from peft import PeftConfig, PeftModel
@@ -44,12 +44,14 @@ def prepare(model: PreTrainedModel, settings: TrainSettings) -> PeftConfig | Non
     """Return the configuration to tune ``model`` with, as :func:`adapter_config` does, checked against its layers.
 
     Raises:
-        BadInput: a named layer is not there, is not linear, or is the output head.
+        BadInput: a named layer is not there, is not linear or is the output head, or the method does not fit the model.
     """
     config: PeftConfig | None = adapter_config(settings)
     if config is not None:
         check_targets(model, config, settings.method)
-        accept_prefix(model)
+        if settings.method == "prefix":
+            check_prefix(model)
+            accept_prefix(model)
     return config
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from understudy.core.errors import BadInput
 from understudy.core.settings import TrainSettings
 
 if TYPE_CHECKING:
     from peft import PrefixTuningConfig
     from transformers import PreTrainedModel
 
-__all__ = ["accept_prefix", "prefix_config"]
+__all__ = ["accept_prefix", "check_prefix", "prefix_config"]
 
 
 def prefix_config(settings: TrainSettings) -> PrefixTuningConfig:
@@ -18,6 +19,25 @@ def prefix_config(settings: TrainSettings) -> PrefixTuningConfig:
     from peft import PrefixTuningConfig
 
     return PrefixTuningConfig(num_virtual_tokens=settings.prefix.tokens, task_type="CAUSAL_LM")
+
+
+def check_prefix(model: PreTrainedModel) -> None:
+    """Refuse a model whose layers see a sliding window only (Gemma 3).
+
+    The prefix falls out of the window as the text grows, and padding counts as text: an answer would depend on the
+    other rows of its batch.
+
+    Raises:
+        BadInput: there is such a layer, and its window is shorter than the context.
+    """
+    config: Any = model.config
+    window = getattr(config, "sliding_window", None)
+    slides = any("sliding" in kind for kind in getattr(config, "layer_types", None) or ["sliding" if window else ""])
+    if slides and window is not None and window < config.max_position_embeddings:
+        raise BadInput(
+            f"method prefix does not fit this {config.model_type} model: some of its layers see only the last {window} "
+            "tokens and lose the prefix; set train.method to lora or adapter"
+        )
 
 
 def accept_prefix(model: PreTrainedModel) -> None:
