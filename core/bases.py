@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from understudy.core.errors import BadInput, Unavailable
 from understudy.core.files import canonical_json, sha256_bytes, sha256_file
+from understudy.core.presets import PRESETS, preset_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = [
-    "PRESETS",
     "Base",
     "check_folder",
     "load_model",
@@ -27,18 +27,9 @@ __all__ = [
 
 SEEDLING = "seedling"
 
-PRESETS: dict[str, str] = {
-    "qwen3-0.6b": "Qwen/Qwen3-0.6B",
-    "qwen3-1.7b": "Qwen/Qwen3-1.7B",
-    "qwen2.5-coder-7b": "Qwen/Qwen2.5-Coder-7B-Instruct",
-    "llama-3.2-1b": "meta-llama/Llama-3.2-1B-Instruct",
-    "mistral-7b": "mistralai/Mistral-7B-Instruct-v0.3",
-    "gemma-3-1b": "google/gemma-3-1b-it",
-    "smollm2-360m": "HuggingFaceTB/SmolLM2-360M-Instruct",
-    "granite-3.3-2b": "ibm-granite/granite-3.3-2b-instruct",
-}
-"""Short names of open models people tune, and their hub ids."""
-
+_SAME_DAY = '{%- macro strftime_now(format) -%}{{ "01 Jan 2026" }}{%- endmacro -%}'
+"""Put before a chat template that prints the date (Llama 3, SmolLM3, Granite): a prompt is then the same on every day,
+in training and in use."""
 _UNSAFE = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
 
@@ -59,7 +50,8 @@ def resolve_base(name: str, *, revision: str | None = None, trust_remote_code: b
     """Find a base by name and pin it.
 
     Args:
-        name: ``seedling``, a key of :data:`PRESETS`, a path to a folder, or a hub id ``owner/model``.
+        name: ``seedling``, a key of :data:`~understudy.core.presets.PRESETS`, a path to a folder, or a hub id
+            ``owner/model``.
         revision: branch, tag or commit on the hub; resolved to a commit.
         trust_remote_code: run code that a hub model brings along; off unless the settings say so.
 
@@ -78,7 +70,7 @@ def resolve_base(name: str, *, revision: str | None = None, trust_remote_code: b
         raise BadInput(
             f"base {name!r} is neither a folder, nor a hub id owner/model, nor one of: {SEEDLING}, {', '.join(PRESETS)}"
         )
-    hub_id = PRESETS.get(name, name)
+    hub_id = PRESETS[name].hub_id if name in PRESETS else name
     return Base(name, hub_id, _hub_commit(hub_id, revision), trust_remote_code)
 
 
@@ -126,8 +118,12 @@ def folder_digest(folder: Path) -> str:
 def load_tokenizer(base: Base) -> PreTrainedTokenizerBase:
     """Load a base's fast tokenizer, set up for generation (padding on the left).
 
+    A preset's stop token becomes the end of sequence, and a chat template that prints today's date prints the same one
+    every day; both are saved with a tuned model.
+
     Raises:
-        BadInput: it has no chat template, so prompts could not be rendered the same way twice.
+        BadInput: it has no chat template, so prompts could not be rendered the same way twice, or it lacks the token
+            that ends an answer.
     """
     from transformers import AutoTokenizer
 
@@ -136,6 +132,15 @@ def load_tokenizer(base: Base) -> PreTrainedTokenizerBase:
     )
     if not tokenizer.chat_template:
         raise BadInput(f"base {base.name} has no chat template; choose an instruct model or add chat_template.jinja")
+    if isinstance(tokenizer.chat_template, str) and "strftime_now" in tokenizer.chat_template:
+        tokenizer.chat_template = _SAME_DAY + tokenizer.chat_template.removeprefix(_SAME_DAY)
+    preset = preset_of(base.name)
+    if preset is not None:
+        if preset.stop not in tokenizer.get_vocab():
+            raise BadInput(
+                f"base {base.name} has no token {preset.stop}, which ends its answers; name it by its hub id"
+            )
+        tokenizer.eos_token = preset.stop
     tokenizer.padding_side = "left"
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -151,13 +156,14 @@ def token_counter(tokenizer: PreTrainedTokenizerBase) -> Callable[[str], int]:
     return count
 
 
-def load_model(base: Base, *, device: str = "cpu", dtype: str = "auto") -> PreTrainedModel:
+def load_model(base: Base, *, device: str = "cpu", dtype: str = "auto", quantisation: Any = None) -> PreTrainedModel:
     """Load a base's weights, from safetensors only, onto ``device``.
 
     Args:
         base: as :func:`resolve_base` found it.
         device: torch device.
         dtype: ``auto`` for the stored one, or ``float32``, ``bfloat16``.
+        quantisation: transformers' configuration of a quantiser that rounds the weights while they are loaded.
     """
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
@@ -169,12 +175,14 @@ def load_model(base: Base, *, device: str = "cpu", dtype: str = "auto") -> PreTr
             trust_remote_code=base.trust_remote_code,
             use_safetensors=True,
             dtype=dtype,
+            **({"quantization_config": quantisation, "device_map": {"": device}} if quantisation is not None else {}),
         )
     except (OSError, SafetensorError) as error:
         raise BadInput(
             f"base {base.name} cannot be loaded from {base.location}: {str(error).split(chr(10))[0]}"
         ) from error
-    model.to(device)  # type: ignore[arg-type]
+    if quantisation is None:
+        model.to(device)  # type: ignore[arg-type]
     return model
 
 

@@ -11,6 +11,9 @@ from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
 from understudy.core.records import ModelVersion
 from understudy.core.registry import Registry
+from understudy.core.settings import TrainSettings
+from understudy.core.tuning import attach
+from understudy.core.tuning.loading import load_to_tune
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -45,8 +48,6 @@ def version_engine(
 
 
 def _with_adapter(version: ModelVersion, folder: Path, hardware: Hardware) -> PreTrainedModel:
-    from peft import PeftModel
-
     base = resolve_base(
         version.base, revision=None if version.base_revision.startswith("sha256:") else version.base_revision
     )
@@ -55,5 +56,6 @@ def _with_adapter(version: ModelVersion, folder: Path, hardware: Hardware) -> Pr
             f"model {version.id} is an adapter for {version.base} at {version.base_revision[:19]}, "
             f"and that base is now {base.revision[:19]}: restore it or train again"
         )
-    adapted: PreTrainedModel = PeftModel.from_pretrained(load_model(base, device=hardware.device), str(folder))  # type: ignore[assignment]
+    settings = TrainSettings.model_validate(version.settings.get("train", {"method": "lora"}))
+    adapted: PreTrainedModel = attach(load_to_tune(base, settings, hardware, dtype="auto"), folder)  # type: ignore[assignment]
     return adapted

@@ -15,12 +15,17 @@ from understudy.core.typed_yaml import load_yaml_model, parse_yaml, validate_mod
 
 __all__ = [
     "SETTINGS_FILE",
+    "AdapterSettings",
     "Arm",
     "BaseSettings",
     "DataSettings",
     "EvaluateSettings",
     "GateSettings",
+    "Ia3Settings",
     "LoraSettings",
+    "Method",
+    "PrefixSettings",
+    "QloraSettings",
     "Settings",
     "SourceSettings",
     "TrainSettings",
@@ -33,6 +38,9 @@ SETTINGS_FILE = "understudy.yaml"
 
 Arm = Literal["reference", "base", "few-shot", "retrieval", "tuned"]
 """What an evaluation compares: no model, the base alone, with fixed examples, with retrieved examples, and tuned."""
+
+Method = Literal["full", "lora", "qlora", "prefix", "adapter", "ia3"]
+"""How a base is tuned; ``core/tuning`` has one file for each."""
 
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -109,7 +117,7 @@ class DataSettings(Section):
 
 
 class LoraSettings(Section):
-    """Low-rank adapters, used when ``train.method`` is ``lora``."""
+    """Low-rank adapters, read when ``train.method`` is ``lora`` or ``qlora``."""
 
     rank: int = Field(default=16, ge=1, le=1024)
     """Inner width of the adapter; vLLM serves up to 16 unless told otherwise."""
@@ -122,18 +130,73 @@ class LoraSettings(Section):
     dora: bool = False
     """Weight-decomposed adapters (arXiv 2402.09353); slower, and vLLM cannot serve them unmerged."""
     target_modules: tuple[Text, ...] | Literal["all-linear"] = "all-linear"
-    """Names of the layers that get an adapter."""
+    """Names of the layers that get an adapter; ``all-linear`` takes every linear layer but the output head."""
+
+
+class QloraSettings(Section):
+    """The 4-bit base below the adapter (arXiv 2305.14314), read when ``train.method`` is ``qlora``."""
+
+    quant_type: Literal["nf4", "fp4"] = "nf4"
+    """The sixteen values a weight can take: ``nf4`` fits normally distributed weights, ``fp4`` is a plain float."""
+    double_quantisation: bool = True
+    """Whether the scales are quantised too; saves about 0.4 bits a weight."""
+
+
+class PrefixSettings(Section):
+    """Keys and values before the prompt in every layer (arXiv 2101.00190), read when ``train.method`` is ``prefix``.
+
+    PEFT's extra network that makes the prefix while training is not offered: its checkpoints cannot be resumed.
+    """
+
+    tokens: int = Field(default=16, ge=1, le=1024)
+    """Length of the prefix; it takes this much of the context."""
+
+
+class AdapterSettings(Section):
+    """Bottleneck layers between the base's own, read when ``train.method`` is ``adapter``."""
+
+    width: int = Field(default=64, ge=1, le=8192)
+    """Inner width of a bottleneck; it adds about 2 x width x hidden size weights each."""
+    placement: Literal["houlsby", "pfeiffer"] = "houlsby"
+    """``houlsby``: after attention and after the feed-forward part (arXiv 1902.00751); ``pfeiffer``: after the latter
+    only (arXiv 2005.00247), half as many weights."""
+    activation: Literal["gelu", "relu", "silu"] = "gelu"
+    """The bend in the bottleneck."""
+    dropout: Share = 0.0
+    """Share of the bottleneck's inner values dropped while training."""
+    target_modules: tuple[Text, ...] | Literal["auto"] = "auto"
+    """Names of the layers followed by a bottleneck, instead of those that ``placement`` finds by their usual names."""
+
+    @model_validator(mode="after")
+    def _one_way_to_place(self) -> AdapterSettings:
+        if self.target_modules != "auto" and self.placement != "houlsby":
+            raise ValueError("placement does nothing while target_modules names the layers; give one of the two")
+        return self
+
+
+class Ia3Settings(Section):
+    """Factors on keys, values and feed-forward activations (arXiv 2205.05638), read when ``train.method`` is ``ia3``.
+
+    The fewest weights of all methods; it wants a learning rate about ten times as high as LoRA's.
+    """
+
+    target_modules: tuple[Text, ...] | Literal["auto"] = "auto"
+    """Names of the layers whose output is scaled; ``auto`` takes those that make keys and values."""
+    feedforward_modules: tuple[Text, ...] | Literal["auto"] = "auto"
+    """Names of the layers whose input is scaled; ``auto`` takes the last layer of each feed-forward part."""
 
 
 class TrainSettings(Section):
     """Tuning on the training split."""
 
-    method: Literal["full", "lora"] = "full"
-    """``full`` changes all weights, ``lora`` adds a small adapter."""
+    method: Method = "full"
+    """``full`` changes all weights; ``lora`` adds low-rank updates, ``qlora`` the same over a base held in 4 bits,
+    ``adapter`` bottleneck layers, ``prefix`` keys and values before the prompt, ``ia3`` factors."""
     epochs: float = Field(default=3, gt=0)
     """Passes over the training split; a fraction is allowed."""
     learning_rate: float = Field(default=2e-4, gt=0, le=1)
-    """Highest learning rate; usual are 1e-5 to 5e-5 for ``full`` on a large base and 1e-4 to 5e-4 otherwise."""
+    """Highest learning rate; usual are 1e-5 to 5e-5 for ``full`` on a large base, 1e-4 to 5e-4 for ``lora``, ``qlora``
+    and ``adapter``, and 3e-3 to 3e-2 for ``prefix`` and ``ia3``."""
     batch_size: Count = 8
     """Rows per step and device."""
     gradient_accumulation: Count = 1
@@ -145,13 +208,44 @@ class TrainSettings(Section):
     weight_decay: float = Field(default=0.0, ge=0, lt=1)
     """AdamW's decoupled weight decay."""
     lora: LoraSettings = LoraSettings()
-    """Adapter's shape."""
+    """Shape of ``lora`` and ``qlora``."""
+    qlora: QloraSettings = QloraSettings()
+    """How ``qlora`` holds the base."""
+    prefix: PrefixSettings = PrefixSettings()
+    """Shape of ``prefix``."""
+    adapter: AdapterSettings = AdapterSettings()
+    """Shape of ``adapter``."""
+    ia3: Ia3Settings = Ia3Settings()
+    """What ``ia3`` scales."""
     early_stopping_patience: int = Field(default=3, ge=0)
     """Validations without improvement after which training stops; 0 never stops early."""
     seed: Seed = 7
     """Decides the order of rows, dropout and new weights."""
     threads: Count | Literal["auto"] = "auto"
     """CPU threads; ``auto`` takes the cores this process may use."""
+
+    @model_validator(mode="after")
+    def _every_option_is_read(self) -> TrainSettings:
+        for name, methods in _READ_BY.items():
+            section: Section = getattr(self, name)
+            default = type(section)()
+            changed = [key for key in type(section).model_fields if getattr(section, key) != getattr(default, key)]
+            if changed and self.method not in methods:
+                raise ValueError(
+                    f"{name}.{changed[0]} does nothing while method is {self.method!r}; "
+                    f"remove it, or set method to {' or '.join(methods)}"
+                )
+        return self
+
+
+_READ_BY: dict[str, tuple[Method, ...]] = {
+    "lora": ("lora", "qlora"),
+    "qlora": ("qlora",),
+    "prefix": ("prefix",),
+    "adapter": ("adapter",),
+    "ia3": ("ia3",),
+}
+"""Which methods read a section of :class:`TrainSettings`."""
 
 
 class EvaluateSettings(Section):
@@ -231,27 +325,32 @@ def load_settings(path: Path | None) -> Settings:
 
 
 def apply_overrides(settings: Settings, overrides: Iterable[str]) -> Settings:
-    """Return ``settings`` changed by ``section.key=value`` texts, applied in order, each value read as YAML.
+    """Return ``settings`` changed by ``section.key=value`` texts, each value read as YAML; a later one wins.
 
-    A list is given as a whole: ``evaluate.arms=[base, tuned]``.
+    A list is given as a whole: ``evaluate.arms=[base, tuned]``. What must fit together is judged once all are applied,
+    so ``train.lora.rank=8 train.method=lora`` may come in either order.
 
     Raises:
         BadInput: an override has no ``=``, names no setting, or gives a value that does not fit.
     """
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        steps = [step.strip() for step in key.split(".")]
-        if not equals or not all(steps):
-            raise BadInput(f"{override!r} is not of the form section.key=value, for example train.epochs=3")
-        value, _ = parse_yaml(text, f"the value of {override!r}")
-        # Through JSON, so that lists can be replaced and nothing is shared with the frozen original.
-        tree: dict[str, Any] = json.loads(settings.model_dump_json())
-        section = tree
-        for step in steps[:-1]:
-            inner = section.setdefault(step, {})
-            if not isinstance(inner, dict):
-                raise BadInput(f"{override!r}: {step} is a value, not a section; set it as a whole")
-            section = inner
-        section[steps[-1]] = value
-        settings = validate_model(tree, Settings, repr(override))
-    return settings
+    texts = list(overrides)
+    # Through JSON, so that lists can be replaced and nothing is shared with the frozen original.
+    tree: dict[str, Any] = json.loads(settings.model_dump_json())
+    for text in texts:
+        _override(tree, text)
+    return validate_model(tree, Settings, ", ".join(map(repr, texts)))
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    """Set one value in the settings' JSON form."""
+    key, equals, text = override.partition("=")
+    steps = [step.strip() for step in key.split(".")]
+    if not equals or not all(steps):
+        raise BadInput(f"{override!r} is not of the form section.key=value, for example train.epochs=3")
+    value, _ = parse_yaml(text, f"the value of {override!r}")
+    section = tree
+    for step in steps[:-1]:
+        section = section.setdefault(step, {})
+        if not isinstance(section, dict):
+            raise BadInput(f"{override!r}: {step} is a value, not a section; set it as a whole")
+    section[steps[-1]] = value

@@ -11,17 +11,19 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from understudy.core.bases import Base, load_model
+from understudy.core.bases import Base
 from understudy.core.errors import BadInput
 from understudy.core.files import canonical_json, sha256_bytes, write_json
 from understudy.core.hardware import Hardware
 from understudy.core.rows import IGNORE, Row
 from understudy.core.settings import TrainSettings
-from understudy.core.tuning import adapter_config, trainable_share
+from understudy.core.tuning import prepare, trainable_share, widen
+from understudy.core.tuning.checks import check_saved, row_logits
+from understudy.core.tuning.loading import load_to_tune
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -52,13 +54,15 @@ class Outcome:
     """What a finished run left behind."""
 
     folder: Path
-    """The best checkpoint as a model folder (``full``) or a PEFT adapter folder (``lora``), with its tokenizer."""
+    """The best checkpoint as a model folder (``full``) or a PEFT adapter folder (all others), with its tokenizer."""
     kind: str
     events: tuple[Event, ...]
     best_validation_loss: float
     stopped_early: bool
     trainable: int
     parameters: int
+    checks: dict[str, float] = field(default_factory=dict)
+    """What :func:`~understudy.core.tuning.checks.check_saved` measured."""
 
 
 def run_key(settings: TrainSettings, base: Base, dataset_digest: str) -> str:
@@ -87,7 +91,8 @@ def train_sft(
     ``settings.early_stopping_patience`` epochs without improvement.
 
     Raises:
-        BadInput: no training rows, or the loss is no longer a number.
+        BadInput: no training rows, the loss is no longer a number, the method does not fit the base, or what was saved
+            is not what was trained.
     """
     if not training or not validation:
         raise BadInput(f"training needs rows: {len(training)} to train on, {len(validation)} to validate on")
@@ -97,7 +102,7 @@ def train_sft(
     from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 
     set_seed(settings.seed)
-    model = load_model(base, device=hardware.device, dtype="float32")
+    model = load_to_tune(base, settings, hardware)
     folder.mkdir(parents=True, exist_ok=True)
     watcher = _watcher(folder / "events.jsonl", on_event)
     callbacks: list[Any] = [watcher]
@@ -109,24 +114,29 @@ def train_sft(
         train_dataset=_dataset(training),
         eval_dataset=_dataset(validation),
         processing_class=tokenizer,
-        peft_config=adapter_config(settings),
+        peft_config=prepare(model, settings),
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)
+    widen(trainer.model)
     trainable, parameters = trainable_share(trainer.model)
     trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
     best = folder / "best"
     trainer.save_model(str(best))
     tokenizer.save_pretrained(str(best))
+    trained = row_logits(trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False), validation[0])
+    stopped_early = trainer.state.global_step < trainer.state.max_steps
+    del trainer, model  # so that there is room to load the saved one
     events = _read_events(folder / "events.jsonl")
     outcome = Outcome(
         folder=best,
         kind="full" if settings.method == "full" else "adapter",
         events=events,
         best_validation_loss=min(e.validation_loss for e in events if e.validation_loss is not None),
-        stopped_early=trainer.state.global_step < trainer.state.max_steps,
+        stopped_early=stopped_early,
         trainable=trainable,
         parameters=parameters,
+        checks=check_saved(trained, base, best, settings, hardware, validation[0]),
     )
     write_json(finished, {**asdict(outcome), "folder": best.name, "events": len(events)})
     return outcome

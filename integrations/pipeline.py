@@ -123,7 +123,7 @@ def train(
         dataset=dataset.id,
         dataset_digest=dataset.digest,
         settings=settings.model_dump(mode="json"),
-        metrics={"validation_loss": outcome.best_validation_loss},
+        metrics={"validation_loss": outcome.best_validation_loss, **outcome.checks},
         template_digest=template_digest(tokenizer),
         environment=environment(hardware),
     )

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from understudy.core.bases import (
-    PRESETS,
     Base,
     check_folder,
     load_model,
@@ -18,6 +17,7 @@ from understudy.core.bases import (
     token_counter,
 )
 from understudy.core.errors import BadInput, Unavailable
+from understudy.core.presets import PRESETS
 from understudy.core.settings import BaseSettings
 
 from .tiny import tiny_base
@@ -114,8 +114,8 @@ def test_a_name_that_can_be_nothing_is_refused(name: str) -> None:
 
 
 def test_a_hub_model_that_cannot_be_fetched_is_unavailable_with_exit_code_4() -> None:
-    for name in ("nobody/nothing-at-all", "qwen3-0.6b"):
-        with pytest.raises(Unavailable, match=f"base {PRESETS.get(name, name)} cannot be fetched") as caught:
+    for name, hub_id in (("nobody/nothing-at-all",) * 2, ("qwen3-0.6b", PRESETS["qwen3-0.6b"].hub_id)):
+        with pytest.raises(Unavailable, match=f"base {hub_id} cannot be fetched") as caught:
             resolve_base(name)
         assert caught.value.exit_code == 4
 
@@ -129,10 +129,6 @@ def test_the_hub_s_answer_pins_the_commit(tmp_path: Path, folder: Path) -> None:
     base = resolve_base("owner/tiny")
     assert base == Base("owner/tiny", "owner/tiny", commit, False)
     assert resolve_base("owner/tiny", revision=commit, trust_remote_code=True).trust_remote_code
-
-
-def test_presets_are_hub_ids() -> None:
-    assert all(hub_id.count("/") == 1 and key == key.lower() for key, hub_id in PRESETS.items())
 
 
 def test_a_base_without_a_chat_template_is_refused(copy: Path) -> None:

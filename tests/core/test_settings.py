@@ -63,6 +63,20 @@ def test_values_are_read_with_their_types(tmp_path: Path) -> None:
         ("train: 3\n", 1, ["train must be a section"]),
         ("data:\n  validation: 0.5\n  test: 0.5\n", 1, ["leave a share for training"]),
         ("gate:\n  baseline: tuned\n", 1, ["baseline must be another arm"]),
+        (
+            "train:\n  method: prefix\n  lora: {rank: 8}\n",
+            1,
+            ["lora.rank does nothing while method is 'prefix'; remove it, or set method to lora or qlora"],
+        ),
+        ("train:\n  method: lora\n  qlora: {quant_type: fp4}\n", 1, ["qlora.quant_type does nothing", "to qlora"]),
+        ("train:\n  prefix: {tokens: 3}\n", 1, ["prefix.tokens does nothing while method is 'full'", "to prefix"]),
+        ("train:\n  method: ia3\n  adapter: {width: 3}\n", 1, ["adapter.width does nothing", "to adapter"]),
+        ("train:\n  method: lora\n  ia3: {target_modules: [q]}\n", 1, ["ia3.target_modules does nothing", "to ia3"]),
+        (
+            "train:\n  method: adapter\n  adapter: {placement: pfeiffer, target_modules: [w1]}\n",
+            3,
+            ["placement does nothing while target_modules names the layers"],
+        ),
         ("evaluate:\n  arms: [base, base]\n", 1, ["arms must not repeat"]),
         ("train:\n  epochs: 3\n  seed: 1\n  epochs: 4\n", 4, ["train.epochs", "already set in line 2"]),
         ("pack: [\n", 2, ["not valid YAML"]),
@@ -119,7 +133,15 @@ def test_the_digest_knows_every_value_and_not_how_it_was_written(tmp_path: Path)
 def test_overrides_change_one_value_each_in_order() -> None:
     before = Settings()
     after = apply_overrides(
-        before, ["train.epochs=3", "train.epochs=5", "train.lora.rank=4", "evaluate.arms=[base, tuned]", "pack = x"]
+        before,
+        [
+            "train.epochs=3",
+            "train.epochs=5",
+            "train.lora.rank=4",
+            "train.method=lora",
+            "evaluate.arms=[base, tuned]",
+            "pack = x",
+        ],
     )
     assert (after.train.epochs, after.train.lora.rank, after.evaluate.arms, after.pack) == (
         5,
@@ -143,6 +165,7 @@ def test_overrides_change_one_value_each_in_order() -> None:
         ("train.epochs=[", ["not valid YAML"]),
         ("train.epochs=many", ["train.epochs must be a number"]),
         ("data.test=0.95", ["leave a share"]),
+        ("train.lora.rank=4", ["'train.lora.rank=4'", "train: lora.rank does nothing while method is 'full'"]),
     ],
 )
 def test_an_override_that_does_not_fit_is_refused_by_name(override: str, words: list[str]) -> None:
@@ -150,6 +173,15 @@ def test_an_override_that_does_not_fit_is_refused_by_name(override: str, words: 
         apply_overrides(Settings(), [override])
     for word in words:
         assert word in str(caught.value)
+
+
+def test_overrides_that_only_fit_together_may_come_in_any_order() -> None:
+    texts = ["train.lora.rank=4", "train.method=qlora", "train.qlora.quant_type=fp4"]
+    for order in (texts, texts[::-1]):
+        train = apply_overrides(Settings(), order).train
+        assert (train.method, train.lora.rank, train.qlora.quant_type) == ("qlora", 4, "fp4")
+    with pytest.raises(BadInput, match=r"lora\.rank does nothing while method is 'ia3'"):
+        apply_overrides(apply_overrides(Settings(), texts[:2]), ["train.method=ia3"])
 
 
 def test_every_setting_has_a_docstring_under_it() -> None:

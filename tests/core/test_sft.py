@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from understudy.core.models import version_engine
 from understudy.core.pack import Pack
 from understudy.core.registry import Registry
 from understudy.core.rows import IGNORE, Row, make_rows
-from understudy.core.settings import LoraSettings, TrainSettings
+from understudy.core.settings import AdapterSettings, LoraSettings, TrainSettings
 from understudy.core.sft import Event, Outcome, _config, _dataset, _trainer_class, run_key, train_sft
 from understudy.core.tuning import adapter_config
 
@@ -219,7 +220,17 @@ train_sft(base, load_tokenizer(base), training, validation, TrainSettings.model_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "full",
+        "lora",
+        pytest.param("qlora", marks=pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="no bitsandbytes")),
+        "prefix",
+        "adapter",
+        "ia3",
+    ],
+)
 def test_a_run_killed_in_the_middle_ends_as_if_nothing_had_happened(
     method: Any,
     base: Base,
@@ -227,8 +238,13 @@ def test_a_run_killed_in_the_middle_ends_as_if_nothing_had_happened(
     run: Callable[..., Outcome],
     tmp_path: Path,
 ) -> None:
-    lora = LORA.model_copy(update={"dropout": 0.1})
-    settings = QUICK.model_copy(update={"method": method, "lora": lora, "epochs": 3, "early_stopping_patience": 2})
+    shape: dict[str, Any] = {
+        "lora": {"lora": LORA.model_copy(update={"dropout": 0.1})},
+        "adapter": {"adapter": AdapterSettings(width=8, dropout=0.1)},
+    }
+    shape["qlora"] = shape["lora"]
+    changes = {"method": method, "epochs": 3, "early_stopping_patience": 2, **shape.get(method, {})}
+    settings = QUICK.model_copy(update=changes)
     (tmp_path / "rows.json").write_text(json.dumps([[(r.input_ids, r.labels) for r in part] for part in rows]))
     arguments = [base.name, str(tmp_path / "killed"), str(tmp_path / "rows.json"), settings.model_dump_json(), "5"]
     done = subprocess.run([sys.executable, "-c", _KILLED, *arguments], capture_output=True, text=True, timeout=300)

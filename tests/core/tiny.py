@@ -22,17 +22,22 @@ SIZES: dict[str, Any] = {
 }
 
 
+_MORE: dict[str, dict[str, Any]] = {
+    "lfm2": {"layer_types": ["conv", "full_attention"], "conv_L_cache": 3, "block_auto_adjust_ff_dim": False},
+    "gemma3_text": {"head_dim": 8, "sliding_window": 24, "layer_types": ["sliding_attention", "full_attention"]},
+    "qwen3": {"head_dim": 8},
+    "mistral": {"sliding_window": None},
+}
+
+
 def tiny_model(kind: str = "lfm2", seed: int = 3) -> Any:
-    """Return a random float32 ``lfm2`` (as the seedling) or ``llama``, its weights wide enough for clear choices."""
+    """Return a random float32 model of an architecture (``lfm2`` as the seedling), wide enough for clear choices."""
     import torch
-    from transformers import Lfm2Config, Lfm2ForCausalLM, LlamaConfig, LlamaForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(seed)
-    wide = {**SIZES, "vocab_size": VOCABULARY, "initializer_range": 0.4}
-    if kind == "llama":
-        return LlamaForCausalLM(LlamaConfig(**wide))
-    layers = ["conv", "full_attention"]
-    return Lfm2ForCausalLM(Lfm2Config(**wide, layer_types=layers, conv_L_cache=3, block_auto_adjust_ff_dim=False))
+    wide = {**SIZES, "vocab_size": VOCABULARY, "initializer_range": 0.4, **_MORE.get(kind, {})}
+    return AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **wide))
 
 
 def tiny_base(folder: Path, kind: str = "lfm2", seed: int = 3) -> Path:

@@ -1,4 +1,4 @@
-"""What of a base is trained: everything (``full``) or a low-rank adapter (``lora``)."""
+"""LoRA: low-rank updates of linear layers (arXiv 2106.09685), with its DoRA and rank-stabilised forms."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING, Any
 from understudy.core.settings import TrainSettings
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from peft import LoraConfig
 
-__all__ = ["adapter_config", "trainable_share"]
+__all__ = ["lora_config"]
 
 
-def adapter_config(settings: TrainSettings) -> Any:
-    """Return the PEFT configuration of the chosen method, or None for ``full``.
+def lora_config(settings: TrainSettings) -> LoraConfig:
+    """Return PEFT's configuration.
 
     ``all-linear`` leaves the output head alone: it is often tied to the embedding, and an adapter on it can be
     neither trained by TRL nor served.
     """
-    if settings.method == "full":
-        return None
     from peft import LoraConfig
 
     lora = settings.lora
@@ -34,9 +32,3 @@ def adapter_config(settings: TrainSettings) -> Any:
         target_modules=targets,
         task_type="CAUSAL_LM",
     )
-
-
-def trainable_share(model: PreTrainedModel) -> tuple[int, int]:
-    """Return (trainable parameters, all parameters)."""
-    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    return trainable, sum(p.numel() for p in model.parameters())
