@@ -105,10 +105,6 @@ class Pack(Protocol):
         """Return the answer of the best method without a model (rules or the majority class)."""
         ...
 
-    def vary(self, example: Example, rng: random.Random) -> Example:
-        """Return the example as training meets it: itself, or with an input that teaches more. Same output."""
-        ...
-
     def corrupt(self, example: Example, rng: random.Random) -> BaseModel | None:
         """Return a plausible wrong answer for a preference pair, or None when there is none."""
         ...

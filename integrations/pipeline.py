@@ -103,10 +103,8 @@ def train(
     """
     base = base_of(settings)
     tokenizer = load_tokenizer(base)
-    seed = settings.train.seed
-    varied = [pack.vary(example, random.Random(f"{seed}/{example.id}")) for example in splits["train"]]
     rows = {
-        "train": make_rows(pack, varied, tokenizer, settings.train.max_length),
+        "train": make_rows(pack, splits["train"], tokenizer, settings.train.max_length),
         "validation": make_rows(pack, splits["validation"], tokenizer, settings.train.max_length),
     }
     folder = _run_folder(settings, base, dataset)

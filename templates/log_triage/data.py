@@ -95,7 +95,7 @@ def example_of(case: Case, context: BuildContext) -> Example | None:
         root_cause=case.cause,
         fix=case.fix,
     )
-    answer = _in_the_words_of(rules.diagnose(log), log, answer, case.subject)
+    answer = _in_the_words_of(rules.diagnose(log), log, answer)
     return Example(
         id=case.id,
         pack="log-triage",
@@ -108,14 +108,14 @@ def example_of(case: Case, context: BuildContext) -> Example | None:
     )
 
 
-def _in_the_words_of(reading: RootCause, log: LogInput, truth: RootCause, subject: str) -> RootCause:
-    """Return the truth, worded like the rules' reading where that is right and names the subject.
+def _in_the_words_of(reading: RootCause, log: LogInput, truth: RootCause) -> RootCause:
+    """Return the truth, worded like the rules' reading where that is right.
 
     The model sees the reading. Were the right answer to such a prompt worded otherwise, richer for instance, the model
     would learn to add what it cannot know.
     """
     agrees = reading.category == truth.category and not set(reading.evidence).isdisjoint(truth.evidence)
     writable = grammar.can_write(log, reading.root_cause) and grammar.can_write(log, reading.fix)
-    if not (agrees and writable) or (subject and subject not in reading.root_cause):
+    if not (agrees and writable):
         return truth
     return truth.model_copy(update={"root_cause": reading.root_cause, "fix": reading.fix})

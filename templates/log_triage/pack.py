@@ -16,9 +16,6 @@ from understudy.templates.log_triage.schema import CATEGORIES, LogInput, RootCau
 __all__ = ["PACK", "LogTriage"]
 
 
-_WITHHELD = 0.3
-
-
 class LogTriage:
     """The :class:`understudy.core.pack.Pack` of log triage."""
 
@@ -47,15 +44,6 @@ class LogTriage:
     def reference(self, input: BaseModel) -> RootCause:
         """Answer by rules alone (see ``rules.py``)."""
         return rules.diagnose(_log(input))
-
-    def vary(self, example: Example, rng: random.Random) -> Example:
-        """Hide the rules' reading from three examples in ten.
-
-        A model that always sees it learns to repeat it, and nothing for the day when no rule knows the failure.
-        """
-        if rng.random() >= _WITHHELD:
-            return example
-        return example.model_copy(update={"input": {**example.input, "reading": False}})
 
     def corrupt(self, example: Example, rng: random.Random) -> RootCause | None:
         """Return the right answer with another category, or with evidence that does not show the cause."""

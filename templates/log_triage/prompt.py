@@ -36,8 +36,8 @@ def messages(log: LogInput) -> list[Message]:
 
 
 def _reading(log: LogInput) -> str:
-    answer = rules.diagnose(log) if log.reading else None
-    if answer is None or not answer.evidence:
+    answer = rules.diagnose(log)
+    if not answer.evidence:
         return f"Rules: none. Suspicious lines: {' '.join(map(str, rules.suspects(log))) or 'none'}."
     lines = " ".join(map(str, answer.evidence))
     again = "transient" if answer.transient else "lasting"

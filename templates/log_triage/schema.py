@@ -49,8 +49,6 @@ class LogInput(BaseModel):
 
     lines: list[LogLine]
     total_lines: int = Field(ge=0)
-    reading: bool = True
-    """Whether the prompt tells what the rules make of the lines; training leaves it out now and then."""
 
 
 class RootCause(BaseModel):

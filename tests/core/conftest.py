@@ -55,9 +55,6 @@ class ToyPack:
     def reference(self, input: BaseModel) -> BaseModel:
         return ToyOutput(label="bug")
 
-    def vary(self, example: Example, rng: random.Random) -> Example:
-        return example
-
     def corrupt(self, example: Example, rng: random.Random) -> BaseModel | None:
         return ToyOutput(label=rng.choice([x for x in ("bug", "feature", "question") if x != example.output["label"]]))
 

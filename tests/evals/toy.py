@@ -70,9 +70,6 @@ class ToyPack:
     def reference(self, input: BaseModel) -> BaseModel:
         return Colour(colour="red", sure=False, why="the majority")
 
-    def vary(self, example: Example, rng: random.Random) -> Example:
-        return example
-
     def corrupt(self, example: Example, rng: random.Random) -> BaseModel | None:
         return None
 

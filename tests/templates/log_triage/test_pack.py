@@ -91,33 +91,20 @@ def test_the_rules_reading_stands_last_and_cites_positions() -> None:
     assert "test_b" in user.split("\n")[-1]
 
 
-def test_where_no_rule_knows_the_failure_or_it_is_hidden_the_most_suspicious_lines_are_named() -> None:
+def test_where_no_rule_knows_the_failure_the_most_suspicious_lines_are_named() -> None:
     unheard = ["checking out", "blorp: cannot frobnicate `x`", "note: x is required", "blorp: cannot unfrobnicate `x`"]
     lines = [LogLine(number=n, text=text) for n, text in enumerate(unheard, start=1)]
     assert rules.diagnose(LogInput(lines=lines, total_lines=4)).category == "unknown"
     user = messages(LogInput(lines=lines, total_lines=4))[1].content
     assert user.split("\n")[-1] == "Rules: none. Suspicious lines: 2 4."
-    known = LogInput(lines=[LogLine(number=1, text="FAILED tests/a.py::test_b - assert 1")], total_lines=1)
-    hidden = messages(known.model_copy(update={"reading": False}))[1].content
-    assert hidden.split("\n")[-1] == "Rules: none. Suspicious lines: 1."
 
 
-def test_training_hides_the_reading_of_three_examples_in_ten_and_changes_nothing_else() -> None:
-    made = data.example_of(case(), context())
-    assert made is not None
-    varied = [PACK.vary(made, random.Random(seed)) for seed in range(1000)]
-    hidden = [one for one in varied if one != made]
-    assert 250 < len(hidden) < 350
-    assert {one.input["reading"] for one in hidden} == {False}
-    assert all({**one.input, "reading": True} == made.input and one.output == made.output for one in hidden)
-
-
-def test_an_answer_is_worded_like_the_reading_only_where_that_is_right_and_names_the_subject() -> None:
+def test_an_answer_is_worded_like_the_reading_only_where_that_is_right() -> None:
     made = data.example_of(case(), context())
     assert made is not None
     reading = rules.diagnose(LogInput.model_validate(made.input))
     assert made.output["root_cause"] == reading.root_cause != case().cause
-    for change in ({"category": "lint_failure"}, {"subject": "assert"}, {"evidence": [20]}):
+    for change in ({"category": "lint_failure"}, {"evidence": [20]}):
         other = data.example_of(case(**change), context())
         assert other is not None and other.output["root_cause"] == case().cause
 
