@@ -12,7 +12,7 @@ import random
 from collections import Counter
 from pathlib import Path
 
-from select_logs import DATA, gold_lines, read_rows
+from select_logs import DATA, gold_lines, log_bytes, read_rows
 
 from understudy.core.bases import load_tokenizer, resolve_base, token_counter
 from understudy.core.hardware import resolve
@@ -50,7 +50,7 @@ def main() -> None:
     tally: dict[str, Counter[str]] = {name: Counter() for _, name in answerers}
     shown = 0
     for row in chosen[: options.logs]:
-        selection = select([row["log"].encode("utf-8", "surrogatepass")])
+        selection = select([log_bytes(row["log"])])
         log = log_input(selection, _BUDGET, count)
         gold = gold_lines(row["log"], row["line_start"], row["line_end"])
         shown += bool(gold & {line.number for line in log.lines})

@@ -38,7 +38,7 @@ def _tokens(text: str) -> int:
     return len(text.encode()) // 3 + 1
 
 
-def _bytes(text: str) -> bytes:
+def log_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -62,7 +62,7 @@ def logchunks(rows: list[dict[str, Any]], name: str, choose: Chooser) -> None:
     sizes = []
     start = time.process_time()
     for row in rows:
-        kept = choose(_bytes(row["log"]))
+        kept = choose(log_bytes(row["log"]))
         gold = gold_lines(row["log"], row["line_start"], row["line_end"])
         touched[row["project"]].append(bool(gold & kept))
         whole[row["project"]].append(gold <= kept)
@@ -87,7 +87,7 @@ def cidiff() -> None:
     groups: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
     for row in read_rows("cidiff.jsonl.gz"):
         failed = row["failed"]
-        chosen = select([_bytes(failed)], green=[_bytes(row["passed"])])
+        chosen = select([log_bytes(failed)], green=[log_bytes(row["passed"])])
         kept = _numbers(chosen)
         error: set[int] = set()
         context: set[int] = set()
@@ -113,7 +113,7 @@ def foundry(path: Path) -> None:
         kept = category = evidence = lines = 0
         shown = [case for case in cases if case["evidence"]]
         for case in shown:
-            packed = pack_lines(select([_bytes(case["log"])]), tokens, _tokens)
+            packed = pack_lines(select([log_bytes(case["log"])]), tokens, _tokens)
             gold = set(case["evidence"])
             lines += len(packed.lines)
             kept += gold <= {line.number for line in packed.lines}
