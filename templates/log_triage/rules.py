@@ -13,7 +13,7 @@ from understudy.templates.log_triage import signals
 from understudy.templates.log_triage.rule_table import RULES, Rule
 from understudy.templates.log_triage.schema import LogInput, LogLine, RootCause
 
-__all__ = ["NO_CAUSE", "diagnose", "matches_rule", "suspects"]
+__all__ = ["NO_CAUSE", "diagnose", "suspects"]
 
 NO_CAUSE = "No known cause is shown in this log."
 _MAX_TEXT = 600
@@ -64,12 +64,6 @@ def suspects(log: LogInput) -> list[int]:
     weights = [signals.weigh(line.text[:_MAX_TEXT]) for line in log.lines]
     order = sorted(range(len(weights)), key=lambda position: -weights[position])
     return [position + 1 for position in order[:_SUSPECTS] if weights[position] > 0]
-
-
-def matches_rule(text: str) -> float:
-    """Return the rank of the rule that knows this line, 0 when none does."""
-    found = _first(text[:_MAX_TEXT])
-    return found[0].rank if found else 0.0
 
 
 def _first(text: str) -> tuple[Rule, re.Match[str]] | None:
