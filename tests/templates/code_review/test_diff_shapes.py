@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 
@@ -95,6 +97,11 @@ def test_binary_files() -> None:
     assert only(header + data).binary
     with pytest.raises(AssertionError, match="does not unpack"):
         only(header + data.replace("literal 0", "literal 3", 1))
+    packed = zlib.compress(b"abc")
+    whole, short = (f"{chr(64 + len(it))}{base64.b85encode(it, pad=True).decode()}" for it in (packed, packed[:-4]))
+    assert only(header + data.replace("literal 0\nHcmV?d00001", f"literal 3\n{whole}", 1)).binary
+    with pytest.raises(AssertionError, match="does not unpack"):
+        only(header + data.replace("literal 0\nHcmV?d00001", f"literal 3\n{short}", 1))
     with pytest.raises(AssertionError, match="damaged"):
         only(header + data.replace("HcmV", "Hcm V"))
     with pytest.raises(AssertionError, match="cut off"):
@@ -186,6 +193,7 @@ def test_lines_that_look_like_headers_inside_a_hunk() -> None:
         ("--- x.c.orig\n+++ x.c\n", "x.c", "modified"),
         ("--- a/x.c\n+++ b/x.c.new\n", "x.c", "modified"),
         ("--- a.txt\n+++ b.txt\n", "b.txt", "modified"),
+        ("--- a/src//x.c\n+++ b/src///x.c\n", "src/x.c", "modified"),
     ],
 )
 def test_plain_diff_u(names: str, path: str, status: str) -> None:
