@@ -34,7 +34,7 @@ _KEYWORDS = (
 )
 _DECISIVE = tuple(keyword for keyword in _KEYWORDS if keyword[0] not in "-+" and "index" not in keyword)
 _MODE = re.compile(r"[0-7]{1,7}(?=[ \t\r\n])")
-_INDEX_MODE = re.compile(r"[0-9a-f]{1,64}\.\.[0-9a-f]{1,64} ([^\n]*\n)")
+_INDEX_MODE = re.compile(r"[^.\n]{0,64}\.\.[^ \n]{0,64} ([^\n]*\n)")
 _TYPE = 0o170000
 _TYPES = (0o100000, 0o120000, 0o160000)
 """File, symbolic link, submodule: all that a tree of git can hold by name."""

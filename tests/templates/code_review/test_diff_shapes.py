@@ -259,6 +259,7 @@ BROKEN: dict[str, tuple[str, str | None, str]] = {
     "two names": (f"diff --git a/x b/x\nrename from x\nrename to y\n--- a/x\n+++ b/z\n{HUNK}", "z", "different names"),
     "new and renamed": ("diff --git a/x b/y\nnew file mode 100644\nrename from x\nrename to y\n", "y", "at once"),
     "mode": ("diff --git a/x b/x\nold mode 100644\nnew mode 10x\n", "x", "mode"),
+    "mode of an index line": (f"diff --git a/x b/x\nindex 1/..2 5 644\n--- a/x\n+++ b/x\n{HUNK}", "x", "mode"),
     "half a mode change": (f"diff --git a/x b/x\nnew mode 100755\n--- a/x\n+++ b/x\n{HUNK}", "x", "only one of"),
     "another type": ("diff --git a/x b/x\nold mode 100644\nnew mode 120000\n", "x", "another type"),
     "dot dot": (f"--- a/../x\n+++ b/../x\n{HUNK}", "../x", "`..`"),
