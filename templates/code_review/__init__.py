@@ -1,0 +1,1 @@
+"""Unified diff to review comments: ``diff`` reads the patch, the rest of the pack stands on it."""
