@@ -67,7 +67,51 @@ _REACH = (
     "Run the job again; if it persists, check the host {host}.|Run the job again; if it persists, check the network."
 )
 
+_NPM = r"^npm (?:ERR!|error) "
+_PACKAGE = r"(?P<name>@?[^@\s']+)@"
+_HOST = r"\w+://(?P<host>[^/\s'\"]+)"
+
 # fmt: off
+_PRECISE = (
+    _row(_NPM + r"notarget No matching version found for " + _PACKAGE, "dependency_install", "dependency", "Dependency {name} cannot be installed: no matching version.", "Choose a version of {name} that exists.", rank=3.2),
+    _row(_NPM + r"404 +(?:The requested resource )?'" + _PACKAGE + r"?.* (?:could not be found|is not in)", "dependency_install", "dependency", "Dependency {name} cannot be installed: it is not in the registry.", "Correct the name {name} or publish it.", rank=3.2),
+    _row(_NPM + r"peer\w* (?P<other>@?[^@\s]+)@.* from " + _PACKAGE, "dependency_install", "dependency", "Dependency {name} cannot be installed: it needs another version of {other}.", "Choose versions of {other} and {name} that fit together.", rank=3.2, first=True, companion=_NPM + r"Found: "),
+    _row(r"^npm (?:ERR!|error|warn|WARN) tarball tarball data for " + _PACKAGE + r".* corrupted", "dependency_install", "dependency", "Dependency {name} cannot be installed: its checksum is wrong.", "Check where {name} comes from and update the lock file.", rank=3.2, first=True, certain=True, companion=_NPM + r"sha\d+-", below=True),
+    _row(_NPM + r"(?:notsup|engine) Not compatible with your version of node/npm: " + _PACKAGE, "dependency_install", "config", "Dependency {name} cannot be installed: it needs another version of node.", "Use a version of node that {name} allows.", rank=3.2, companion=_NPM + r"notsup Required: ", below=True),
+    _row(_NPM + r"notsup Unsupported platform for " + _PACKAGE, "dependency_install", "dependency", "Dependency {name} cannot be installed: it does not support this platform.", "Make {name} optional or choose one that supports this platform.", rank=3.2),
+    _row(_NPM + r"need auth .*" + _HOST, "permission_or_secret", "config", "Permission denied: no token is set for {host}.", "Set a token for {host}.", rank=3.2, first=True),
+    _row(_NPM + r"JSON\.parse (?:Invalid|Failed).*?(?P<file>package(?:-lock)?\.json)", "other", "config", "File {file} is not valid JSON.", "Correct the syntax of {file}.", rank=3.2, first=True),
+    _row(r"^ERROR: Hashes are required in --require-hashes mode", "dependency_install", "dependency", "Dependency {name} cannot be installed: its hash is missing.|A dependency has no hash.", "Add the hash of {name} to the requirements.|Add the hash to the requirements.", companion=r"^\s+(?P<name>[\w.-]+)==\S+ --hash", below=True),
+    _row(r"^ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", "dependency_install", "dependency", "Dependency {name} cannot be installed: its hash does not match.|The hash of a dependency does not match.", "Check where {name} comes from and update its hash.|Check where it comes from and update its hash.", companion=r"^\s+(?P<name>[\w.-]+)(?:==\S+)? from ", below=True),
+    _row(r"^WARNING: Retrying \(Retry\(total=0.*(?:[Cc]onnection refused|[Nn]ame or service not known|name resolution|timed out)", "network_or_flaky", "external", "Host {host} cannot be reached.|The package index cannot be reached.", "Run again, or check the index on {host}.|Run again, or check the index.", rank=3.3, transient=True, certain=True, companion=r"^Looking in indexes: " + _HOST),
+    _row(r"^ERROR Unmet dependencies", "dependency_install", "dependency", "Module {name} is not installed.|A build dependency is not installed.", "Install {name} before the build.|Install it before the build.", companion=r"^\t(?P<name>[\w.-]+)$", below=True),
+    _row(r"Could not find a package configuration file provided by \"(?P<name>[^\"]+)\"", "dependency_install", "dependency", "Package {name} is not installed: CMake does not find it.", "Install {name} or correct its name.", companion=r"^CMake Error at "),
+    _row(r"^\s+(?:Flow control statements are not properly nested|Parse error\.)", "compile_error", "code", "{file} does not parse.|The CMake file does not parse.", "Correct the syntax in {file}.|Correct its syntax.", companion=r"^CMake Error at " + _FILE),
+    _row(r"^✘ \[ERROR\] No matching export in \"(?P<file>[^\"]+)\" for import \"(?P<name>[^\"]+)\"", "compile_error", "code", "The bundle does not build: {file} does not export {name}.", "Export {name} from {file} or correct the name.", first=True),
+    _row(r"^✘ \[ERROR\] (?:Expected|Unexpected|Unterminated|Syntax error)", "compile_error", "code", "{file} does not compile: syntax error.|The source does not compile: syntax error.", _FIX_SYNTAX, first=True, companion=r"^\s+" + _FILE + r":\d+:\d+:$", below=True),
+    _row(r"^Module parse failed: ", "compile_error", "code", "{file} does not compile: syntax error.|The source does not compile: syntax error.", _FIX_SYNTAX, first=True, companion=r"^ERROR in " + _FILE),
+    _row(r"^ - configuration has an unknown property '(?P<name>[^']+)'", "other", "config", "The configuration is invalid: {name} is not allowed.", "Remove or rename {name}.", first=True),
+    _row(r"^syntax error at (?P<file>\S+) line \d+, near", "compile_error", "code", "{file} does not compile: syntax error.", _FIX_SYNTAX, first=True),
+    _row(r"^Global symbol \"[$@%](?P<name>\w+)\" requires explicit package name .* at (?P<file>\S+) line", "compile_error", "code", "{file} does not compile: {name} is not defined.", "Declare {name} before it is used.", first=True),
+    _row(r"^curl: \(22\) .*error: (?P<code>40[137])", "permission_or_secret", "config", "Permission denied: the server answers with {code}.", "Pass a valid token to the server.", rank=3.1),
+    _row(r"Cannot connect to the Docker daemon at (?P<host>\S+?)\.?(?:\s|$)", "network_or_flaky", "infra", "The Docker daemon at {host} cannot be reached.", "Start the daemon behind {host} and run again.", rank=3.1, transient=True),
+    _row(r"^fatal: unable to access '" + _HOST + r".*(?:Failed to connect|Couldn't connect|[Cc]onnection (?:refused|reset)|timed out)", "network_or_flaky", "external", "Host {host} cannot be reached.", "Run again or check the server at {host}.", rank=3.1, transient=True),
+    _row(r"^Error: (?:building at STEP|creating build container)(?:.*?" + _HOST + r")?.*(?:connection refused|no such host|i/o timeout|TLS handshake)", "network_or_flaky", "external", "Host {host} cannot be reached.|The image build cannot reach a host.", "Run again or check the host {host}.|Run again or check the host.", rank=3.2, transient=True),
+    _row(r"^Permissions 0\d+ for '(?P<file>[^']+)' are too open", "permission_or_secret", "config", "Permission denied: key {file} is too open.", "Make {file} readable for its owner only.", rank=3.1),
+    _row(r"^ERROR\s+`?(?:long_description|description)`? has syntax errors", "other", "config", "The description in {file} cannot be rendered.|The description cannot be rendered.", "Correct the markup of the description.", companion=r"^Checking (?:\S*/)?(?P<file>[^\s/]+): FAILED"),
+    _row(r"^\[ERROR\] (?:Unknown packaging: (?P<name>\S+)|'(?P<name2>[\w.]+)' with value)", "other", "config", "The manifest is invalid: {name} is unknown.|The manifest is invalid: {name2}.", "Correct the manifest.", rank=3.2, first=True),
+    _row(r"^CONFLICT .*[Mm]erge conflict in (?P<name>\S+)", "other", "code", "Merge conflict in {name}.", "Resolve the conflict in {name}.", rank=3.1),
+    _row(r"^(?:gzip|xz|bzip2|unzip|tar): (?P<file>[^\s:]+): (?:[Uu]nexpected end of|not in gzip|File format not recognized|Compressed data is corrupt|invalid)", "other", "external", "Archive {file} is corrupt.", "Download {file} again.", rank=3.1),
+    _row(r"^(?:error: )?(?P<file>[\w./-]+\.(?:toml|json|ya?ml|ini|cfg))(?: is not valid)?: (?:[Ii]nvalid|[Ee]xpect)", "other", "config", "File {file} is invalid.", "Correct the syntax of {file}."),
+    _row(r"^(?:E\s+)?ImportError: cannot import name '(?P<name>\w+)' from partially initialized module '(?P<module>[\w.]+)'", "compile_error", "code", "{module} does not compile: {name} is imported in a circle.", "Break the circular import of {name}.", rank=3.1),
+    _row(r"^error\[E0433\]: cannot find module or crate `(?P<name>\w+)`", "dependency_install", "dependency", "Module {name} is not installed.", "Add {name} to the dependencies.", first=True, companion=r"^\s*--> ", below=True),
+    _row(_AT + r" error: incompatible types when \w+ .*?[‘'](?P<got>[^’']+)[’'].* (?:but|from type) [‘'](?P<want>[^’']+)[’']", "type_error", "code", "Type error in {file}: {got} does not fit {want}.", "Make the types in {file} agree.", first=True),
+    _row(r"^FAILED (?:\S*::)?(?P<test>[^\s:]+) - Failed: Timeout", "timeout_or_oom", "test", "Test {test} exceeded its time limit.", "Make {test} faster or raise its time limit.", rank=3.3, companion=r"^\s*E\s+Failed: Timeout"),
+    _row(r"^\s+'test timed out after (?P<limit>\w+)'", "timeout_or_oom", "test", "Test {test} exceeded its time limit of {limit}.|A test exceeded its time limit of {limit}.", "Let {test} finish in time or raise its limit.|Let it finish in time or raise its limit.", rank=3.2, companion=r"^\s*✖ (?P<test>[^\s:]+)"),
+    _row(r"^\s*\d+/\d+ Test\s+#\d+: (?P<test>\S+) \.*\*\*\*(?:Failed|Exception|Not Run)", "test_assertion", "code", "Test {test} fails.", _FIX_TEST, rank=2.7, certain=True),
+    _row(r"HTTP Error (?P<code>50[0234])\b", "network_or_flaky", "external", "A server answers with {code}.", "Run again when the server works.", transient=True),
+)
+
 _TESTS = (
     _row(r"^FAILED (?:\S*::)?(?P<test>[^\s:]+) - (?:assert|AssertionError: assert) (?P<got>\S.*?) == (?P<want>\S[^=]*?)$", "test_assertion", "code", "Test {test} fails: expected {want}, got {got}.", _FIX_TEST, companion=r"^\s*E\s+(?:AssertionError: )?assert ", certain=True),
     _row(r"^(?:FAILED|ERROR) (?P<test>\S+\.py)(?: - (?P<why>.*No module named '?(?P<name>[\w.]+).*))$", "dependency_install", "dependency", "Module {name} is not installed.", "Add {name} to the dependencies and install it.", companion=r"^\s*E\s+ModuleNotFoundError", certain=True),
@@ -170,7 +214,7 @@ _PLATFORM = (
 _OTHERS = (
     _row(r"^ ?! \[(?:remote )?rejected\] +\S+ -> (?P<name>\S+) \((?:fetch first|non-fast-forward)", "other", "code", "Push of {name} is rejected: the remote has newer commits.", "Rebase {name} onto the remote and push again.", rank=3.1),
     _row(r"[Ff]ailed to parse (?:manifest at )?`?(?P<file>[\w./-]+\.(?:toml|json|ya?ml|xml|cfg|ini))|Non-parseable POM (?P<file2>\S+)|Unknown packaging: (?P<name>\S+)|problems were encountered while processing the POMs", "other", "config", "File {file} is invalid.|File {file2} is invalid.|The manifest is invalid: {name} is unknown.|The manifest is invalid.", "Correct the file's contents.", companion=r"^\s+(?:missing field|can't find|expected|unknown|invalid)", below=True, certain=True),
-    _row(r"^CONFLICT .*[Mm]erge conflict in (?P<name>\S+)|Automatic merge failed", "other", "code", "Merge conflict in {name}.|A merge conflict stops the job.", "Resolve the merge conflict."),
+    _row(r"Automatic merge failed", "other", "code", "A merge conflict stops the job.", "Resolve the merge conflict."),
     _row(r"(?P<name>[^\s:]+): Cannot write: No space left|[Nn]o space left on device|ENOSPC|[Dd]isk quota exceeded|[Dd]isk full", "other", "infra", "No space is left to write {name}.|No space is left on the disk.", "Free space or use a larger disk."),
     _row(r"(?:line \d+: |: )(?P<name>[^\s:]+): (?:command )?not found$|^(?P<name2>[\w./-]+): (?:command )?not found$|The program '(?P<name3>[^']+)' is currently not installed|[Ee]xecutable (?:file )?[`'\"]?(?P<name4>[\w./-]+)?[`'\"]?.* not found in \$?PATH|spawn (?P<name5>\S+) ENOENT|(?:cannot find|could not find) executable (?P<name6>\S+)", "other", "infra", "|".join(f"Command {{name{n}}} is not found." for n in ("", 2, 3, 4, 5, 6)) + "|A command is not found.", "Install the command on the runner."),
     _row(r"No rule to make target [`'](?P<name>[^'`]+)'|Don't know how to build task '(?P<name2>[^']+)'|Missing script: \"?(?P<name3>[\w:-]+)|Task never defined: (?P<name4>\S+)|No Rakefile found|Task '(?P<name5>[^']+)' not found", "other", "config", "|".join(f"Target {{name{n}}} has no rule." for n in ("", 2, 3, 4, 5)) + "|The build file is missing.", "Add the missing target or correct its name."),
@@ -186,4 +230,14 @@ _OTHERS = (
 
 # fmt: on
 
-RULES: tuple[Rule, ...] = (*_TESTS, *_TYPES, *_LINT[:2], *_COMPILERS, *_LINT[2:], *_DEPENDENCIES, *_PLATFORM, *_OTHERS)
+RULES: tuple[Rule, ...] = (
+    *_PRECISE,
+    *_TESTS,
+    *_TYPES,
+    *_LINT[:2],
+    *_COMPILERS,
+    *_LINT[2:],
+    *_DEPENDENCIES,
+    *_PLATFORM,
+    *_OTHERS,
+)
