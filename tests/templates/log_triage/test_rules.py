@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from understudy.templates.log_triage import signals
 from understudy.templates.log_triage.rule_table import RULES
-from understudy.templates.log_triage.rules import NO_CAUSE, diagnose
+from understudy.templates.log_triage.rules import NO_CAUSE, diagnose, suspects
 from understudy.templates.log_triage.schema import CATEGORIES, LogInput, LogLine
 
 
@@ -54,6 +54,12 @@ def _input(*texts: str) -> LogInput:
         ("CONFLICT (content): Merge conflict in src/a.py", "other", "src/a.py"),
         ("tar: x.tar: Cannot write: No space left on device", "other", "x.tar"),
         ("make: *** No rule to make target 'foo', needed by 'all'.  Stop.", "other", "foo"),
+        ("FAIL Test stat() [ext/standard/tests/file/stat.phpt]", "test_assertion", "Test stat()"),
+        ("[info] - Should not increase the count *** FAILED ***", "test_assertion", "Should not increase the count"),
+        ("src/ShellCheck/Fixer.hs:38:10: error:", "compile_error", "src/ShellCheck/Fixer.hs"),
+        ("src/vhost.erl:91: field description undefined in record vhost", "compile_error", "src/vhost.erl"),
+        ("README.md: 12: MD040/fenced-code-language Fenced code blocks", "lint_failure", "MD040/fenced-code-language"),
+        ("cp: cannot stat ‘build/app’: No such file or directory", "other", "build/app"),
         ("npm error notarget No matching version found for late-lib@~5.1.", "dependency_install", "late-lib"),
         ('npm error peerOptional eslint@"^10.0.0" from @eslint/js@10.0.1', "dependency_install", "@eslint/js"),
         ("npm error notsup Unsupported platform for a-b@6.1.0: wanted {}", "dependency_install", "a-b"),
@@ -138,3 +144,23 @@ def test_no_rule_needs_long_for_a_hostile_line(unit: str) -> None:
     assert (
         time.process_time() - start < 5
     )  # not a speed test: a runaway pattern takes minutes, a sound one milliseconds
+
+
+def test_of_several_failed_tests_the_first_is_named() -> None:
+    answer = diagnose(_input("--- FAIL: TestOne (0.1s)", "--- FAIL: TestTwo (0.1s)"))
+    assert "`TestOne`" in answer.root_cause
+
+
+def test_a_copy_that_finds_nothing_does_not_hide_the_compile_error_before_it() -> None:
+    answer = diagnose(
+        _input("src/a.hs:3:1: error:", "    Not in scope: x", "cp: cannot stat 'app': No such file or directory")
+    )
+    assert (answer.category, answer.evidence) == ("compile_error", [1])
+
+
+def test_the_line_below_a_heading_is_suspected_and_not_the_heading() -> None:
+    assert suspects(_input("Compiling", "Failures:", "  From test_popup.vim:", "done")) == [3]
+
+
+def test_a_line_that_only_speaks_of_errors_is_no_suspect() -> None:
+    assert suspects(_input("Allow some information gathering to give useful error messages", "done")) == []
