@@ -22,7 +22,16 @@ from understudy.core.tuning import trainable_share
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Event", "Outcome", "callbacks", "finish", "finished_outcome", "last_checkpoint", "run_arguments"]
+__all__ = [
+    "Event",
+    "Outcome",
+    "callbacks",
+    "finish",
+    "finished_outcome",
+    "last_checkpoint",
+    "not_a_number",
+    "run_arguments",
+]
 
 
 _EVENTS = "events.jsonl"
@@ -44,6 +53,10 @@ class Event:
     gradient_norm: float | None = None
     tokens: int = 0
     """Non-padding tokens seen by this process."""
+    accuracy: float | None = None
+    """Share of pairs whose better answer gained more than the worse one; None outside of dpo."""
+    margin: float | None = None
+    """How much more the better answers gained, in units of the loss's rewards; None outside of dpo and kto."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,8 @@ class Outcome:
     stopped_early: bool
     trainable: int
     parameters: int
+    notes: tuple[str, ...] = ()
+    """What was decided on the way, a sentence each."""
 
 
 def finished_outcome(folder: Path) -> Outcome | None:
@@ -107,18 +122,38 @@ def run_arguments(settings: TrainSettings, hardware: Hardware, folder: Path, row
     }
 
 
-def callbacks(settings: TrainSettings, folder: Path, on_event: Callable[[Event], None]) -> list[Any]:
-    """Return the callbacks of a run: one that watches it, and one that ends it early if the settings say so."""
+def callbacks(
+    settings: TrainSettings, folder: Path, on_event: Callable[[Event], None], rate: str = "train.learning_rate"
+) -> list[Any]:
+    """Return the callbacks of a run: one that watches it, and one that ends it early if the settings say so.
+
+    ``rate`` is the setting to name when the loss is no number any more.
+    """
     from transformers import EarlyStoppingCallback
 
     folder.mkdir(parents=True, exist_ok=True)
-    found = [_watcher(folder / _EVENTS, on_event)]
+    found = [_watcher(folder / _EVENTS, on_event, rate)]
     if settings.early_stopping_patience:
         found.append(EarlyStoppingCallback(settings.early_stopping_patience))
     return found
 
 
-def finish(trainer: Any, tokenizer: PreTrainedTokenizerBase, settings: TrainSettings, folder: Path) -> Outcome:
+def not_a_number(loss: float, step: int, folder: Path, rate: str, row: str = "") -> BadInput:
+    """Return the refusal of a loss that is no number: where, at which row, what to change and what is kept."""
+    last = last_checkpoint(folder)
+    return BadInput(
+        f"the loss is {loss} at step {step}{f' in {row}' if row else ''}; lower {rate}"
+        + (f" (the last good checkpoint is kept in {last})" if last else "")
+    )
+
+
+def finish(
+    trainer: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    settings: TrainSettings,
+    folder: Path,
+    notes: tuple[str, ...] = (),
+) -> Outcome:
     """Train from the last whole checkpoint in ``folder``, or from the start, and keep the best one as ``best``."""
     from transformers import PrinterCallback
 
@@ -137,6 +172,7 @@ def finish(trainer: Any, tokenizer: PreTrainedTokenizerBase, settings: TrainSett
         stopped_early=trainer.state.global_step < trainer.state.max_steps,
         trainable=trainable,
         parameters=parameters,
+        notes=notes,
     )
     write_json(folder / _OUTCOME, {**asdict(outcome), "folder": best.name, "events": len(events)})
     return outcome
@@ -158,7 +194,7 @@ def last_checkpoint(folder: Path) -> str | None:
     return None
 
 
-def _watcher(path: Path, on_event: Callable[[Event], None]) -> Any:
+def _watcher(path: Path, on_event: Callable[[Event], None], rate: str) -> Any:
     from transformers import TrainerCallback
 
     class Watcher(TrainerCallback):
@@ -178,7 +214,7 @@ def _watcher(path: Path, on_event: Callable[[Event], None]) -> Any:
                 return
             for value in (loss, validation):
                 if value is not None and not abs(value) < float("inf"):
-                    raise BadInput(f"the loss is {value} at step {state.global_step}; lower train.learning_rate")
+                    raise not_a_number(value, state.global_step, path.parent, rate)
             event = Event(
                 step=state.global_step,
                 steps=state.max_steps,
@@ -187,6 +223,8 @@ def _watcher(path: Path, on_event: Callable[[Event], None]) -> Any:
                 loss=loss,
                 validation_loss=validation,
                 gradient_norm=logs.get("grad_norm"),
+                accuracy=logs.get("rewards/accuracies", logs.get("eval_rewards/accuracies")),
+                margin=logs.get("rewards/margins", logs.get("eval_rewards/margins")),
             )
             with path.open("a", encoding="utf-8") as out:
                 out.write(json.dumps(asdict(event)) + "\n")
@@ -215,4 +253,5 @@ def _read_events(path: Path) -> tuple[Event, ...]:
 def _read_outcome(path: Path) -> Outcome:
     values = json.loads(path.read_text("utf-8"))
     folder = path.parent
-    return Outcome(**{**values, "folder": folder / values["folder"], "events": _read_events(folder / "events.jsonl")})
+    known = {"folder": folder / values["folder"], "events": _read_events(folder / _EVENTS)}
+    return Outcome(**{**values, **known, "notes": tuple(values.get("notes", ()))})

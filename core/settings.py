@@ -21,6 +21,7 @@ __all__ = [
     "EvaluateSettings",
     "GateSettings",
     "LoraSettings",
+    "PreferenceSettings",
     "Settings",
     "SourceSettings",
     "TrainSettings",
@@ -154,6 +155,46 @@ class TrainSettings(Section):
     """CPU threads; ``auto`` takes the cores this process may use."""
 
 
+class PreferenceSettings(Section):
+    """Tuning on better and worse answers, ``--stage dpo`` and ``--stage kto``; what is not here is as in ``train``."""
+
+    sources: tuple[Literal["corrupt", "sampled"], ...] = ("corrupt",)
+    """Where worse answers come from: the pack's made-up ones, or the model's own wrong ones on the training split."""
+    paths: tuple[Text, ...] = ()
+    """JSON Lines files of people's choices, used besides ``sources``."""
+    max_examples: Count | None = None
+    """At most this many examples of a split are made into pairs by ``sources``; None for all."""
+    validation: Share = 0.1
+    """Share of the groups in those files that watches training."""
+    epochs: float = Field(default=1, gt=0)
+    """Passes over the pairs; a fraction is allowed."""
+    learning_rate: float = Field(default=1e-5, gt=0, le=1)
+    """Highest learning rate; preferences take a tenth to a hundredth of what ``train`` takes."""
+    loss: Literal["sigmoid", "sigmoid_norm", "ipo"] = "sigmoid"
+    """For dpo. ``sigmoid`` as in arXiv 2305.18290, ``sigmoid_norm`` with log-probabilities per token, ``ipo`` as in
+    arXiv 2310.12036, which does not run away on pairs that are always right."""
+    beta: float = Field(default=0.1, gt=0)
+    """How closely the tuned model is held to the one it started from; higher is closer."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    """For dpo with the loss ``sigmoid``: the share of pairs taken to be the wrong way round (arXiv 2403.00409)."""
+    share_prefixes: bool = True
+    """For dpo: read each prompt once for both answers, where that gives the same log-probabilities."""
+    desirable_weight: float = Field(default=1.0, gt=0)
+    """For kto: weight of answers that were liked."""
+    undesirable_weight: float = Field(default=1.0, gt=0)
+    """For kto: weight of answers that were not."""
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> PreferenceSettings:
+        if not self.sources and not self.paths:
+            raise ValueError("sources and paths must not both be empty")
+        if len(set(self.sources)) != len(self.sources):
+            raise ValueError(f"sources must not repeat one: {', '.join(self.sources)}")
+        if self.label_smoothing and self.loss != "sigmoid":
+            raise ValueError(f"label_smoothing works with the loss 'sigmoid' only, and the loss is {self.loss!r}")
+        return self
+
+
 class EvaluateSettings(Section):
     """Comparing arms on the test split."""
 
@@ -209,6 +250,8 @@ class Settings(Section):
     """From raw material to a dataset version."""
     train: TrainSettings = TrainSettings()
     """Tuning on the training split."""
+    preference: PreferenceSettings = PreferenceSettings()
+    """Tuning on better and worse answers."""
     evaluate: EvaluateSettings = EvaluateSettings()
     """Comparing arms on the test split."""
     gate: GateSettings = GateSettings()

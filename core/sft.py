@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy.core._running import Event, Outcome, callbacks, finish, finished_outcome, run_arguments
-from understudy.core.bases import Base, load_model
+from understudy.core.bases import Base
 from understudy.core.errors import BadInput
 from understudy.core.files import canonical_json, sha256_bytes
 from understudy.core.hardware import Hardware
 from understudy.core.rows import IGNORE, Row
 from understudy.core.settings import TrainSettings
-from understudy.core.tuning import adapter_config
+from understudy.core.starts import Start, prepared_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Event", "Outcome", "run_key", "train_sft"]
 
 
-def run_key(settings: TrainSettings, base: Base, dataset_digest: str) -> str:
+def run_key(settings: TrainSettings, base: Base | Start, dataset_digest: str) -> str:
     """Return the name of the run's working folder; the same work has the same name, so a killed run is found again.
 
     Threads are left out: they change the speed, not the task.
@@ -37,7 +37,7 @@ def run_key(settings: TrainSettings, base: Base, dataset_digest: str) -> str:
 
 
 def train_sft(
-    base: Base,
+    base: Base | Start,
     tokenizer: PreTrainedTokenizerBase,
     training: Sequence[Row],
     validation: Sequence[Row],
@@ -63,13 +63,15 @@ def train_sft(
     from transformers import set_seed
 
     set_seed(settings.seed)
+    start = base if isinstance(base, Start) else Start(base)
+    model, adapter = prepared_model(start, settings, hardware.device)
     trainer = _trainer_class()(
-        model=load_model(base, device=hardware.device, dtype="float32"),
+        model=model,
         args=_config(settings, hardware, folder, len(training)),
         train_dataset=_dataset(training),
         eval_dataset=_dataset(validation),
         processing_class=tokenizer,
-        peft_config=adapter_config(settings),
+        peft_config=adapter,
         callbacks=callbacks(settings, folder, on_event),
     )
     return finish(trainer, tokenizer, settings, folder)
