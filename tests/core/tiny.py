@@ -35,8 +35,23 @@ def tiny_model(kind: str = "lfm2", seed: int = 3) -> Any:
     return Lfm2ForCausalLM(Lfm2Config(**wide, layer_types=layers, conv_L_cache=3, block_auto_adjust_ff_dim=False))
 
 
+def tiny_attention_model(kind: str = "qwen3", seed: int = 3) -> Any:
+    """Return a random float32 ``qwen3``, ``llama``, or ``windowed`` (a Mistral that sees 32 tokens back)."""
+    import torch
+    from transformers import MistralConfig, MistralForCausalLM, Qwen3Config, Qwen3ForCausalLM
+
+    if kind == "llama":
+        return tiny_model("llama", seed)
+    torch.manual_seed(seed)
+    wide = {**SIZES, "vocab_size": VOCABULARY, "initializer_range": 0.4}
+    if kind == "windowed":
+        return MistralForCausalLM(MistralConfig(**wide, sliding_window=32))
+    return Qwen3ForCausalLM(Qwen3Config(**wide, head_dim=8))
+
+
 def tiny_base(folder: Path, kind: str = "lfm2", seed: int = 3) -> Path:
     """Write a tiny model with the seedling's tokenizer as a model folder."""
-    tiny_model(kind, seed).save_pretrained(folder)
+    model = tiny_model(kind, seed) if kind in ("lfm2", "llama") else tiny_attention_model(kind, seed)
+    model.save_pretrained(folder)
     load_tokenizer(resolve_base("seedling")).save_pretrained(folder)
     return folder
