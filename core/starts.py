@@ -111,6 +111,7 @@ def prepared_model(start: Start, settings: TrainSettings, device: str) -> tuple[
     if settings.method == "full":
         model: Any = start_model(start, device=device, dtype="float32")
         merged: PreTrainedModel = model.merge_and_unload()
+        merged.requires_grad_(True)  # the adapter had frozen them
         return merged, None
     _same_adapter(start, settings)
     return start_model(start, device=device, dtype="float32", trainable=True), None

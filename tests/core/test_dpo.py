@@ -344,6 +344,7 @@ def test_an_adapter_learns_on_as_the_same_adapter(run: Run, bases: dict[str, Bas
     with torch.no_grad():
         torch.testing.assert_close(merged(ids).logits, kept.eval()(ids).logits, atol=1e-3, rtol=1e-3)
     assert none is None and not hasattr(merged, "peft_config")
+    assert all(parameter.requires_grad for parameter in merged.parameters())
     with pytest.raises(BadInput, match=r"set train.method and its section as they were, or train.method to full"):
         prepared_model(start, settings.model_copy(update={"lora": LoraSettings(rank=2)}), "cpu")
 
