@@ -55,8 +55,8 @@ def prepare(model: PreTrainedModel, settings: TrainSettings) -> PeftConfig | Non
     return config
 
 
-def attach(model: PreTrainedModel, folder: Path) -> PeftModel:
-    """Return ``model`` with the adapter in ``folder`` on top, for answering.
+def attach(model: PreTrainedModel, folder: Path, *, trainable: bool = False) -> PeftModel:
+    """Return ``model`` with the adapter in ``folder`` on top, for answering, or to learn on if ``trainable``.
 
     Raises:
         BadInput: the folder holds no adapter, or one for a model of another shape.
@@ -67,7 +67,7 @@ def attach(model: PreTrainedModel, folder: Path) -> PeftModel:
     register_bottleneck()
     accept_prefix(model)
     try:
-        return PeftModel.from_pretrained(model, str(folder))
+        return PeftModel.from_pretrained(model, str(folder), is_trainable=trainable)
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise BadInput(
             f"{folder} holds no adapter for this {model.config.model_type} model: {str(error).split(chr(10))[0]}"
