@@ -36,8 +36,11 @@ __all__ = [
 SETTINGS_FILE = "understudy.yaml"
 """Name of the settings file that the commands look for."""
 
-Arm = Literal["reference", "base", "few-shot", "retrieval", "tuned"]
-"""What an evaluation compares: no model, the base alone, with fixed examples, with retrieved examples, and tuned."""
+ARM_PATTERN = r"^(reference|base|tuned|(few-shot|rag|retrieval|tuned\+rag)(\([1-9]\d?\))?|(model|remote):\S+)$"
+Arm = Annotated[str, Field(pattern=ARM_PATTERN)]
+"""A way of answering that an evaluation compares: ``reference`` (no model), ``base``, ``few-shot``, ``rag`` (examples
+retrieved for each sample; ``retrieval`` is its old name), ``tuned``, ``tuned+rag``, ``model:<version or pack@alias>``
+and ``remote:<model>`` behind ``evaluate.remote_url``. ``few-shot(5)`` shows five examples instead of ``few_shot_k``."""
 
 Method = Literal["full", "lora", "qlora", "prefix", "adapter", "ia3"]
 """How a base is tuned; ``core/tuning`` has one file for each."""
@@ -251,10 +254,17 @@ _READ_BY: dict[str, tuple[Method, ...]] = {
 class EvaluateSettings(Section):
     """Comparing arms on the test split."""
 
-    arms: tuple[Arm, ...] = ("reference", "base", "few-shot", "retrieval", "tuned")
+    arms: tuple[Arm, ...] = ("reference", "base", "few-shot", "rag", "tuned")
     """What to compare, all on the same examples."""
     few_shot_k: Count = 3
-    """Examples shown in the prompt of ``few-shot`` and ``retrieval``."""
+    """Examples shown in the prompt of ``few-shot`` and ``rag``, unless the arm names its own number."""
+    whitespace_samples: int = Field(default=12, ge=0)
+    """Validation examples on which each arm of the untuned base tries JSON with and without whitespace; the better one
+    is used. 0: without."""
+    unconstrained_samples: int = Field(default=24, ge=0)
+    """Test examples answered once more without the grammar, to report how many answers are valid without it."""
+    remote_url: str = ""
+    """Address of an OpenAI-compatible server for the ``remote:`` arms, for example ``http://127.0.0.1:8000/v1``."""
     samples: Count | None = None
     """At most this many test examples; None for all."""
     batch_size: Count = 8
@@ -268,6 +278,8 @@ class EvaluateSettings(Section):
     def _arms_differ(self) -> EvaluateSettings:
         if len(set(self.arms)) != len(self.arms):
             raise ValueError(f"arms must not repeat one: {', '.join(self.arms)}")
+        if not self.remote_url and any(arm.startswith("remote:") for arm in self.arms):
+            raise ValueError("an arm remote:<model> needs remote_url, the address of its server")
         return self
 
 

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,8 @@ def compare(
     corpus_resamples: int = CORPUS_RESAMPLES,
     seed: int = 0,
     created: datetime | None = None,
+    unconstrained: Mapping[str, Sequence[Prediction]] | None = None,
+    compact: Mapping[str, bool] | None = None,
 ) -> Report:
     """Return the report of a paired evaluation; the gate has yet to decide (:func:`understudy.evals.gate.decide`).
 
@@ -73,6 +76,8 @@ def compare(
         corpus_resamples: bootstrap draws for metrics that are recomputed.
         seed: of the resampling.
         created: time of the report; now by default.
+        unconstrained: by arm, some samples answered without the grammar.
+        compact: by arm, whether its JSON had no whitespace.
 
     Raises:
         BadInput: no samples, a missing arm, predictions that do not match the samples, or a pack without ``correct``.
@@ -92,7 +97,9 @@ def compare(
             key: _with_interval(metric.value, drawn[name].get(key), draws, alpha)
             for key, metric in scored[name].items()
         }
-        arms.append(_arm(pack, examples, predictions_by_arm[name], name, estimates, buckets[name], alpha))
+        result = _arm(pack, examples, predictions_by_arm[name], name, estimates, buckets[name], alpha)
+        free = (unconstrained or {}).get(name, ())
+        arms.append(result.model_copy(update={"compact": (compact or {}).get(name), **_without_grammar(free, alpha)}))
     comparisons = []
     for name in names[1:]:
         deltas = _deltas(scored[candidate], scored[name], drawn[candidate], drawn[name], draws, alpha)
@@ -283,6 +290,9 @@ def _arm(
     counts = Counter(buckets)
     n = len(predictions)
     p50, p95 = np.quantile([made.seconds for made in predictions], [0.5, 0.95])
+    tokens = sum(made.completion_tokens for made in predictions)
+    seconds = sum(made.seconds for made in predictions)
+    peak = max(made.peak_bytes for made in predictions)
     field = decisive_field(pack, examples)
     return ArmResult(
         name=name,
@@ -294,8 +304,18 @@ def _arm(
         completion_tokens_mean=float(np.mean([made.completion_tokens for made in predictions])),
         seconds_p50=float(p50),
         seconds_p95=float(p95),
+        tokens_per_second=tokens / seconds if tokens and seconds else None,
+        peak_mib=peak / 2**20 if peak else None,
         classes=class_table(field, examples, predictions) if field else None,
     )
+
+
+def _without_grammar(predictions: Sequence[Prediction], alpha: float) -> dict[str, Any]:
+    if not predictions:
+        return {}
+    valid = sum(made.output is not None for made in predictions)
+    share = _estimate(wilson(valid, len(predictions), alpha))
+    return {"unconstrained_valid": share, "unconstrained_n": len(predictions)}
 
 
 def _cases(

@@ -96,6 +96,15 @@ class ArmResult(Document):
     completion_tokens_mean: float
     seconds_p50: float
     seconds_p95: float
+    tokens_per_second: float | None = None
+    """Tokens written per second of generation; None without a model."""
+    peak_mib: float | None = None
+    """Most memory in use while it answered: of the process, or of the GPU."""
+    compact: bool | None = None
+    """Whether its JSON had no whitespace: the arm's better setting on validation examples."""
+    unconstrained_valid: Estimate | None = None
+    """Share of valid answers without the grammar, on ``unconstrained_n`` of the samples."""
+    unconstrained_n: int = 0
     classes: ClassTable | None = None
 
 
