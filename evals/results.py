@@ -63,6 +63,8 @@ class Identity(Document):
     template_digest: str = ""
     decoding: dict[str, Any] = Field(default_factory=dict)
     """Greedy or not, constraint, token limits, number of shots."""
+    model_bytes: int = 0
+    """Size of the version's own files; 0 when unknown."""
     seed: int = 0
     commit: str = ""
     versions: dict[str, str] = Field(default_factory=dict)
@@ -115,6 +117,8 @@ class Comparison(Document):
     """The other arm."""
     deltas: dict[str, Estimate]
     """Candidate minus other, for every metric both have."""
+    validity: Estimate | None = None
+    """Difference in the share of valid answers, paired."""
     wins: int
     """Samples only the candidate has right."""
     losses: int
@@ -134,9 +138,11 @@ class Comparison(Document):
 
 
 class Slice(Document):
-    """Candidate against baseline inside one stratum."""
+    """Candidate against baseline on some of the samples."""
 
     name: str
+    by: Literal["stratum", "length", "project"] = "stratum"
+    """What its samples share: their stratum, a third of all prompt lengths, or the project they come from."""
     n: int
     candidate: float
     """Share of right answers."""
@@ -213,6 +219,8 @@ class Report(Document):
     """Candidate first."""
     comparisons: list[Comparison]
     slices: list[Slice]
+    missing_classes: list[str] = Field(default_factory=list)
+    """Strata that training has and no sample tests."""
     regressions: list[Case]
     """Samples the baseline has right and the candidate has not."""
     improvements: list[Case]

@@ -115,10 +115,11 @@ def evaluate(
         seed=plan.chosen.seed,
         unconstrained=free,
         compact=compact,
+        known_classes={example.stratum for example in splits["train"]},
     )
     used = engines.values()
     return Evaluated(
-        apply_gate(report, _rules(settings)),
+        apply_gate(report, GateSettings(**settings.gate.model_dump())),
         predictions,
         sum(engine.misses for engine in used),
         sum(engine.dropped for engine in used),
@@ -132,17 +133,6 @@ def _samples(plan: Plan) -> list[Example]:
     if wanted is not None and wanted < len(samples):
         samples = random.Random(plan.chosen.seed).sample(samples, wanted)
     return sorted(samples, key=lambda example: example.id)
-
-
-def _rules(settings: Settings) -> GateSettings:
-    gate = settings.gate
-    return GateSettings(
-        min_samples=gate.min_samples,
-        alpha=gate.alpha,
-        margin=gate.margin,
-        validity_margin=gate.validity_margin,
-        baseline=gate.baseline,
-    )
 
 
 def _owner(arm: str) -> str:
@@ -251,6 +241,7 @@ def _identity(plan: Plan, dataset: DatasetVersion, engines: Mapping[str, CachedE
             "max_new_tokens": chosen.max_new_tokens,
             "shots": chosen.few_shot_k,
         },
+        model_bytes=Registry(Path(plan.settings.registry)).size(version),
         seed=chosen.seed,
         commit=commit(),
         versions={name: package_version(name) for name in DECIDING},
