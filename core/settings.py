@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from understudy.core.errors import BadInput
 from understudy.core.files import canonical_json, sha256_bytes
+from understudy.core.section import Section
+from understudy.core.taxonomy import Taxonomy
 from understudy.core.typed_yaml import load_yaml_model, parse_yaml, validate_model
 
 __all__ = [
@@ -48,21 +50,6 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
-class Section(BaseModel):
-    """Base of all sections: an unknown key is an error, and a value cannot be changed once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_section_is_default(cls, data: Any) -> Any:
-        """Read a section whose every line is commented out (null in YAML) as one that was left out."""
-        if not isinstance(data, dict):
-            return data
-        sections = {name for name, field in cls.model_fields.items() if isinstance(field.default, Section)}
-        return {key: value for key, value in data.items() if value is not None or key not in sections}
-
-
 class BaseSettings(Section):
     """The model to start from."""
 
@@ -85,6 +72,9 @@ class SourceSettings(Section):
     """Raw material for the builder: files or folders, relative to the folder the command runs in."""
     licence: str = ""
     """SPDX identifier of the material, written to the dataset card; empty when unknown."""
+    split_by: Literal["item", "project"] = "item"
+    """``project`` keeps all examples of a project in one split, to measure transfer; builders that know projects
+    read it."""
 
 
 class DataSettings(Section):
@@ -299,6 +289,8 @@ class Settings(Section):
     """Name of the task pack."""
     base: BaseSettings = BaseSettings()
     """The model to start from."""
+    taxonomy: Taxonomy = Taxonomy()
+    """The labels of a labelling task; other tasks do not read it."""
     data: DataSettings = DataSettings()
     """From raw material to a dataset version."""
     train: TrainSettings = TrainSettings()

@@ -20,7 +20,7 @@ from understudy.core.engines import LocalEngine
 from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
 from understudy.core.models import base_engine, version_engine
-from understudy.core.pack import BuildContext, Pack
+from understudy.core.pack import BuildContext, LearnsReference, Pack
 from understudy.core.records import DatasetVersion, Example, ModelVersion, Prediction
 from understudy.core.registry import Registry
 from understudy.core.rows import completion_text, make_rows
@@ -66,6 +66,9 @@ def build_dataset(
         context = BuildContext(
             count_tokens=count,
             prompt_budget=settings.data.prompt_budget,
+            taxonomy=settings.taxonomy,
+            licence=source.licence,
+            split_by=source.split_by,
             paths=[Path(path) for path in source.paths],
             limit=settings.data.max_examples,
             rng=random.Random(settings.data.seed),
@@ -242,7 +245,7 @@ def _arms(
 
     arms = []
     if "reference" in chosen.arms:
-        arms.append(reference_arm(pack))
+        arms.append(reference_arm(pack.learnt(training) if isinstance(pack, LearnsReference) else pack))
     if set(chosen.arms) & {"base", "few-shot", "retrieval"}:
         engine = base_engine(base_of(settings), hardware, batch_size=chosen.batch_size)
         if "base" in chosen.arms:
