@@ -66,7 +66,7 @@ class Stack(BaseModel):
     weights: dict[str, float]
     """By group, the language model's share of the mixture; the reference has the rest."""
     content_free: dict[str, dict[str, float]]
-    """By group, what the language model answers to a ticket without content."""
+    """By group, what the language model answers to a ticket without content, where taking that out was better."""
     fitted: dict[str, Fitted]
     served: bool = False
     """Whether its gate passed, so that it answers instead of the reference."""
