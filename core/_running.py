@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from understudy.core.errors import BadInput
 from understudy.core.files import write_json
-from understudy.core.hardware import Hardware
+from understudy.core.hardware import Hardware, keep_memory
 from understudy.core.rows import Row
 from understudy.core.settings import TrainSettings
 from understudy.core.starts import Start
@@ -172,6 +172,7 @@ def run(trainer: Any, tokenizer: PreTrainedTokenizerBase, folder: Path, row: Row
     """Train from the last whole checkpoint in ``folder``, or from the start, and keep the best one as ``best``."""
     from transformers import PrinterCallback
 
+    keep_memory()
     trainer.remove_callback(PrinterCallback)
     widen(trainer.model)
     trainable, parameters = trainable_share(trainer.model)
