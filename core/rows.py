@@ -24,15 +24,17 @@ IGNORE = -100
 
 @dataclass(frozen=True)
 class Row:
-    """One training row; both lists have the same length."""
+    """One training row; the two lists have the same length."""
 
     input_ids: list[int]
     labels: list[int]
+    id: str = ""
+    """Of the example it was made from."""
 
 
-def answer_row(prompt: list[int], answer: list[int]) -> Row:
+def answer_row(prompt: list[int], answer: list[int], id: str = "") -> Row:
     """Return the row that teaches ``answer`` and only reads ``prompt``."""
-    return Row(prompt + answer, [IGNORE] * len(prompt) + answer)
+    return Row(prompt + answer, [IGNORE] * len(prompt) + answer, id)
 
 
 def completion_text(output: BaseModel) -> str:
@@ -63,5 +65,5 @@ def make_rows(
                 f"example {example.id} needs {len(prompt) + len(completion)} tokens and train.max_length is "
                 f"{max_length}: raise it, or lower data.prompt_budget and rebuild the dataset"
             )
-        rows.append(answer_row(prompt, completion))
+        rows.append(answer_row(prompt, completion, example.id))
     return rows

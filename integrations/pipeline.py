@@ -17,6 +17,7 @@ from typing import Literal
 
 from understudy.core.bases import Base, load_tokenizer, resolve_base, template_digest, token_counter
 from understudy.core.datasets import build_version
+from understudy.core.dpo import preference_key
 from understudy.core.engines import LocalEngine
 from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
@@ -148,14 +149,21 @@ def train(
 def register(
     settings: Settings,
     pack: Pack,
-    dataset: DatasetVersion,
+    dataset: DatasetVersion | None,
     start: Start,
     outcome: Outcome,
     hardware: Hardware,
     stage: Literal["sft", "dpo", "kto"] = "sft",
     preferences_digest: str = "",
 ) -> ModelVersion:
-    """Put a run's best checkpoint into the registry, with where it came from."""
+    """Put a run's best checkpoint into the registry, with where it came from.
+
+    A run without a dataset of its own names that of the version it started from, if there is one.
+    """
+    if dataset is not None:
+        data = (dataset.id, dataset.digest)
+    else:
+        data = (start.version.dataset, start.version.dataset_digest) if start.version else ("", "")
     kind: Literal["full", "adapter"] = "full" if outcome.kind == "full" else "adapter"
     root = start.root(kind)
     return Registry(Path(settings.registry)).register(
@@ -164,8 +172,8 @@ def register(
         kind=kind,
         base=root.name,
         base_revision=root.revision,
-        dataset=dataset.id,
-        dataset_digest=dataset.digest,
+        dataset=data[0],
+        dataset_digest=data[1],
         parent=start.version.id if start.version else None,
         stage=stage,
         preferences_digest=preferences_digest,
@@ -192,13 +200,15 @@ def writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def curve_of(settings: Settings, version: ModelVersion, dataset: DatasetVersion) -> Path | None:
+def curve_of(settings: Settings, version: ModelVersion) -> Path | None:
     """Return the loss curve of the run that made ``version``, if that run was made here with its own settings."""
-    if version.stage != "sft":
-        return None
     made = Settings.model_validate(version.settings)
     start = start_of(settings, version.parent) if version.parent else Start(base_of(made))
-    curve = _runs(settings) / run_key(made.train, start, dataset.digest) / "curve.png"
+    if version.stage == "sft":
+        key = run_key(made.train, start, version.dataset_digest)
+    else:
+        key = preference_key(version.stage, made.train, made.preference, start, version.preferences_digest)
+    curve = _runs(settings) / key / "curve.png"
     return curve if curve.exists() else None
 
 

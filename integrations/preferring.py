@@ -46,7 +46,7 @@ def prefer(
     stage: Literal["dpo", "kto"],
     settings: Settings,
     pack: Pack,
-    dataset: DatasetVersion,
+    dataset: DatasetVersion | None,
     splits: Splits,
     start: Start,
     hardware: Hardware,
@@ -62,8 +62,8 @@ def prefer(
         stage: which.
         settings: ``preference`` says where answers come from.
         pack: the task.
-        dataset: the version whose ``train`` and ``validation`` splits are used.
-        splits: its examples.
+        dataset: the version whose ``train`` and ``validation`` splits are used, None when only files are.
+        splits: its examples, empty without one.
         start: the weights, which are also the reference.
         hardware: where to run.
         on_event: called with every event of training.
@@ -175,7 +175,9 @@ def _rows(records: Sequence[T], make: Callable[[T], R]) -> list[R]:
     return rows
 
 
-def _dpo(gather: _Gather, dataset: DatasetVersion, on_event: Callable[[Event], None]) -> tuple[ModelVersion, Outcome]:
+def _dpo(
+    gather: _Gather, dataset: DatasetVersion | None, on_event: Callable[[Event], None]
+) -> tuple[ModelVersion, Outcome]:
     settings, start = gather.settings, gather.start
     training, validation = gather.pairs()
     pairs: tuple[list[PairRow], list[PairRow]] = (
@@ -200,7 +202,9 @@ def _dpo(gather: _Gather, dataset: DatasetVersion, on_event: Callable[[Event], N
     return register(settings, gather.pack, dataset, start, outcome, gather.hardware, "dpo", digest), outcome
 
 
-def _kto(gather: _Gather, dataset: DatasetVersion, on_event: Callable[[Event], None]) -> tuple[ModelVersion, Outcome]:
+def _kto(
+    gather: _Gather, dataset: DatasetVersion | None, on_event: Callable[[Event], None]
+) -> tuple[ModelVersion, Outcome]:
     settings, start = gather.settings, gather.start
     training, validation = gather.thumbs()
     # Answers are grouped into batches in this order, and both kinds belong into each.

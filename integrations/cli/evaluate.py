@@ -46,7 +46,7 @@ def evaluate(
     if model is None and not versions:
         raise BadInput(f"there is no model of {chosen.pack} in {chosen.registry}: run `understudy train` first")
     version = registry.get(model) if model else versions[-1]
-    manifest, splits = dataset_of(chosen, dataset or version.dataset)
+    manifest, splits = dataset_of(chosen, dataset or version.dataset or None)
     quiet_libraries()
     hardware = hardware_of(chosen)
     report, folder = run_evaluation(chosen, version, manifest, splits, hardware)
@@ -79,5 +79,5 @@ def run_evaluation(
             settings, load_pack(manifest.pack), version, manifest, splits, hardware, lambda a, d, n: tell(a, d, n, "")
         )
     folder = Path(settings.registry) / "reports" / version.id
-    write_report(done.report, folder, loss_curve=curve_of(settings, version, manifest))
+    write_report(done.report, folder, loss_curve=curve_of(settings, version))
     return done.report, folder
