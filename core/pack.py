@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
 from understudy.core.errors import BadInput
 from understudy.core.records import Example, Message, Prediction, Problem
 
-__all__ = ["BuildContext", "Builder", "Metric", "Pack", "TokenCounter", "load_pack", "pack_names"]
+__all__ = ["BuildContext", "Builder", "Metric", "Pack", "TokenCounter", "Trims", "load_pack", "pack_names"]
 
 TokenCounter = Callable[[str], int]
 """Length of a text in tokens of the model in use."""
@@ -107,6 +107,15 @@ class Pack(Protocol):
 
     def corrupt(self, example: Example, rng: random.Random) -> BaseModel | None:
         """Return a plausible wrong answer for a preference pair, or None when there is none."""
+        ...
+
+
+@runtime_checkable
+class Trims(Protocol):
+    """What a pack has besides if it can leave out parts of an input (``train.on_overflow: trim``)."""
+
+    def trim(self, example: Example) -> Example | None:
+        """Return ``example`` with a little less input and an answer still right, or None when nothing more can go."""
         ...
 
 

@@ -24,6 +24,7 @@ from understudy.core._running import (
 from understudy.core.errors import BadInput
 from understudy.core.files import canonical_json, sha256_bytes
 from understudy.core.hardware import Hardware
+from understudy.core.preflight import check_rows
 from understudy.core.rows import IGNORE, Row
 from understudy.core.settings import TrainSettings
 from understudy.core.starts import Start, prepared_model
@@ -73,6 +74,7 @@ def train_sft(
 
     set_seed(settings.seed)
     model, adapter = prepared_model(start, settings, hardware)
+    check_rows([*training, *validation], model, tokenizer, settings.max_length)
     trainer = _trainer_class()(
         rows=[*training, *validation],
         folder=folder,

@@ -10,7 +10,7 @@ import random
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Literal
@@ -25,9 +25,10 @@ from understudy.core.models import base_engine, version_engine
 from understudy.core.pack import BuildContext, Pack
 from understudy.core.records import DatasetVersion, Example, ModelVersion, Prediction
 from understudy.core.registry import Registry
-from understudy.core.rows import completion_text, make_rows
+from understudy.core.rows import completion_text, fit_rows
 from understudy.core.settings import Settings
 from understudy.core.sft import Event, Outcome, run_key, train_sft
+from understudy.core.smoke import smoke
 from understudy.core.starts import Start, start_from, start_tokenizer
 from understudy.evals.arms import Arm, Shots, model_arm, reference_arm
 from understudy.evals.compare import compare
@@ -46,6 +47,7 @@ __all__ = [
     "renderer",
     "start_of",
     "train",
+    "try_out",
     "writing",
 ]
 
@@ -134,16 +136,27 @@ def train(
     """
     start = start or Start(base_of(settings))
     tokenizer = start_tokenizer(start)
-    rows = {
-        "train": make_rows(pack, splits["train"], tokenizer, settings.train.max_length),
-        "validation": make_rows(pack, splits["validation"], tokenizer, settings.train.max_length),
-    }
+    length, overflow = settings.train.max_length, settings.train.on_overflow
+    training, notes = fit_rows(pack, splits["train"], tokenizer, length, overflow)
+    validation, more = fit_rows(pack, splits["validation"], tokenizer, length, overflow)
     folder = _runs(settings) / run_key(settings.train, start, dataset.digest)
     with writing(folder):
-        outcome = train_sft(
-            start, tokenizer, rows["train"], rows["validation"], settings.train, hardware, folder, on_event
-        )
-    return register(settings, pack, dataset, start, outcome, hardware), outcome
+        outcome = train_sft(start, tokenizer, training, validation, settings.train, hardware, folder, on_event)
+    version = register(settings, pack, dataset, start, outcome, hardware)
+    tried = try_out(settings, pack, version, splits, hardware)
+    return version, replace(outcome, notes=(*notes, *more, *outcome.notes, tried))
+
+
+def try_out(
+    settings: Settings, pack: Pack, version: ModelVersion, splits: Mapping[str, Sequence[Example]], hardware: Hardware
+) -> str:
+    """Load a registered version, let it answer one validation example, and return in a sentence how that went."""
+    example = next(iter(splits.get("validation", ())), None)
+    if example is None:
+        return "not tried out: there is no validation example to ask it"
+    engine = version_engine(Registry(Path(settings.registry)), version, hardware, batch_size=1)
+    wrong = smoke(engine, pack, example, settings.evaluate.max_new_tokens)
+    return f"tried out without a grammar: {wrong or 'it stops by itself and passes the checks'}"
 
 
 def register(
