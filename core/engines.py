@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from understudy.core.scoring import ClosedQuestion
 
-__all__ = ["Generation", "LocalEngine", "Request", "prompt_ids"]
+__all__ = ["Generation", "LocalEngine", "Request", "prompt_ids", "stop_ids"]
 
 
 _EAGER_HEADS = 8
@@ -73,6 +73,13 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) 
     return cast("list[int]", ids)
 
 
+def stop_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """Return the tokens that end an answer: the tokenizer's end of sequence and those of the generation settings."""
+    stops: Any = model.generation_config.eos_token_id
+    ids = stops if isinstance(stops, list) else [stops if stops is not None else tokenizer.eos_token_id]
+    return tuple(sorted({int(stop) for stop in [*ids, tokenizer.eos_token_id]}))
+
+
 class LocalEngine:
     """A transformers model in this process: batched, left-padded, greedy.
 
@@ -87,9 +94,7 @@ class LocalEngine:
         self._tokenizer = tokenizer
         self._batch_size = batch_size
         self._count = token_counter(tokenizer)
-        stops = model.generation_config.eos_token_id
-        ids = stops if isinstance(stops, list) else [stops if stops is not None else tokenizer.eos_token_id]
-        self._stops: tuple[int, ...] = tuple(sorted({int(stop) for stop in [*ids, tokenizer.eos_token_id]}))
+        self._stops = stop_ids(model, tokenizer)
 
     @property
     def context_length(self) -> int:

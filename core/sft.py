@@ -11,10 +11,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from understudy.core._running import Event, Outcome, callbacks, conclude, finished_outcome, run, run_arguments
+from understudy.core._running import (
+    Event,
+    Outcome,
+    callbacks,
+    conclude,
+    finished_outcome,
+    not_a_number,
+    run,
+    run_arguments,
+)
 from understudy.core.errors import BadInput
 from understudy.core.files import canonical_json, sha256_bytes
 from understudy.core.hardware import Hardware
+from understudy.core.preflight import check_rows
 from understudy.core.rows import IGNORE, Row
 from understudy.core.settings import TrainSettings
 from understudy.core.starts import Start, prepared_model
@@ -64,7 +74,10 @@ def train_sft(
 
     set_seed(settings.seed)
     model, adapter = prepared_model(start, settings, hardware)
+    check_rows([*training, *validation], model, tokenizer, settings.max_length)
     trainer = _trainer_class()(
+        rows=[*training, *validation],
+        folder=folder,
         model=model,
         args=_config(settings, hardware, folder, len(training)),
         train_dataset=_dataset(training),
@@ -101,7 +114,11 @@ def _trainer_class() -> Any:
     from trl import SFTTrainer
 
     class SupervisedOnlyTrainer(SFTTrainer):
-        """SFTTrainer whose head scores the supervised positions only."""
+        """SFTTrainer whose head scores the supervised positions only, and that names the rows of a broken loss."""
+
+        def __init__(self, *, rows: Sequence[Row] = (), folder: Path = Path(), **arguments: Any) -> None:
+            self._rows, self._folder = rows, folder
+            super().__init__(**arguments)
 
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -118,9 +135,21 @@ def _trainer_class() -> Any:
             out = model(**rest, use_cache=False, logits_to_keep=keep)
             count = keep.sum() if num_items_in_batch is None else num_items_in_batch
             loss = functional.cross_entropy(out.logits.float(), target[keep], reduction="sum")
+            if not loss.isfinite():
+                broken = ~out.logits.isfinite().all(dim=-1)
+                numbers = keep.nonzero()[:, 0][broken].unique() if broken.any() else torch.arange(len(labels))
+                place = f"row {', '.join(_name(self._rows, inputs, number) for number in numbers.tolist())}"
+                raise not_a_number(float(loss), self.state.global_step + 1, self._folder, "train.learning_rate", place)
             loss = loss / torch.as_tensor(count).clamp(min=1)
             if self.args.average_tokens_across_devices and num_items_in_batch is not None:
                 loss = loss * self.accelerator.num_processes
             return (loss, out) if return_outputs else loss
 
     return SupervisedOnlyTrainer
+
+
+def _name(rows: Sequence[Row], batch: Any, number: int) -> str:
+    """Return the id of a batch's row."""
+    mask = batch["attention_mask"][number].bool()
+    ids = batch["input_ids"][number][mask].tolist()
+    return next((row.id for row in rows if row.input_ids == ids), "") or f"{number + 1} of the batch"

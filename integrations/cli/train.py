@@ -58,7 +58,8 @@ def train(
     if stage not in _STAGES:
         raise BadInput(f"--stage {stage!r} is not one of {', '.join(_STAGES)}")
     chosen = read_settings(settings, overrides)
-    manifest, splits = dataset_of(chosen, dataset)
+    from_files = stage != "sft" and not chosen.preference.sources
+    manifest, splits = (None, {}) if from_files and dataset is None else dataset_of(chosen, dataset)
     quiet_libraries()
     begin = start_of(chosen, start)
     version, outcome = run_training(chosen, manifest, splits, hardware_of(chosen), _STAGES[stage], begin)
@@ -75,13 +76,16 @@ def train(
 
 def run_training(
     settings: Settings,
-    manifest: DatasetVersion,
+    manifest: DatasetVersion | None,
     splits: dict[str, list[Example]],
     hardware: Hardware,
     stage: Stage = "sft",
     start: Start | None = None,
 ) -> tuple[ModelVersion, Outcome]:
-    """Train with a progress bar, draw the loss curve, and return the registered version."""
+    """Train with a progress bar, draw the loss curve, and return the registered version.
+
+    Without ``manifest`` a preference stage learns from the files of the settings only.
+    """
     from understudy.core.curve import draw_curve
     from understudy.core.pack import load_pack
     from understudy.integrations.pipeline import start_of
@@ -90,14 +94,16 @@ def run_training(
 
     for reason in hardware.reasons:
         stderr().print(f"  [dim]{reason}[/dim]")
-    pack = load_pack(manifest.pack)
+    pack = load_pack(manifest.pack if manifest else settings.pack)
     with _progress() as (sampled, tell):
-        if stage == "sft":
+        if stage == "sft" and manifest is not None:
             version, outcome = run(settings, pack, manifest, splits, hardware, tell, start)
         else:
+            assert stage != "sft", "it needs a dataset"
             start = start or start_of(settings, None)
             version, outcome = prefer(stage, settings, pack, manifest, splits, start, hardware, tell, sampled)
-    draw_curve(outcome.events, Path(outcome.folder).parent / "curve.png")
+    unit = "nats per token" if stage == "sft" else f"{stage}, 0 is best"
+    draw_curve(outcome.events, Path(outcome.folder).parent / "curve.png", unit)
     for note in outcome.notes:
         stderr().print(f"  [dim]{note}[/dim]")
     if outcome.stopped_early:
