@@ -150,7 +150,14 @@ class GitHub:
 
         self._read(tried)
 
-    def write(self, verb: str, path: str, body: dict[str, Any], done: Callable[[], T | None]) -> Any:
+    def write(
+        self,
+        verb: str,
+        path: str,
+        body: dict[str, Any] | None,
+        done: Callable[[], T | None],
+        still: Callable[[], None] = lambda: None,
+    ) -> Any:
         """Write once, whatever goes wrong on the way.
 
         Args:
@@ -159,6 +166,7 @@ class GitHub:
             body: JSON; its texts are scrubbed once more.
             done: reads back and returns what the write makes, or None when it is not there; asked before every
                 repetition and after the last failure.
+            still: reads whether the write is still wanted, right before every try; raises ServiceError if not.
 
         Returns:
             What GitHub or ``done`` answers.
@@ -166,8 +174,9 @@ class GitHub:
         Raises:
             ServiceError: it was not done, or nobody could tell.
         """
-        clean = self.scrubber.value(body)
+        clean = None if body is None else self.scrubber.value(body)
         for attempt in range(self.pace.tries):
+            still()
             try:
                 return self._once(verb, path, {}, clean)[1]
             except _Repeat as problem:

@@ -6,7 +6,7 @@ import re
 
 from understudy.templates.log_triage.explain import RULES, Explanation
 
-__all__ = ["HEADINGS", "SUSPICIOUS", "markdown", "plain"]
+__all__ = ["HEADINGS", "SUSPICIOUS", "fenced", "markdown", "plain", "prose"]
 
 HEADINGS: dict[str, str] = {
     "test_assertion": "A test failed",
@@ -50,15 +50,14 @@ def _printable(character: str) -> bool:
 
 def markdown(explanation: Explanation) -> str:
     """Return GitHub-flavoured Markdown; no mention, link, HTML or fence of the log's own survives in it."""
-    parts = [f"### {HEADINGS[explanation.category]}", "", _prose(explanation.root_cause)]
+    parts = [f"### {HEADINGS[explanation.category]}", "", prose(explanation.root_cause)]
     if explanation.fix:
-        parts += ["", f"**Fix:** {_prose(explanation.fix)}"]
+        parts += ["", f"**Fix:** {prose(explanation.fix)}"]
     if explanation.category == "unknown" and explanation.evidence:
         parts += ["", SUSPICIOUS]
     for quote in explanation.evidence:
         lines = str(quote.line_start) if quote.line_start == quote.line_end else f"{quote.line_start}-{quote.line_end}"
-        fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", quote.quote)), default=0))
-        parts += ["", f"{_prose(quote.file)}, line {lines}:", fence + "text", plain(quote.quote), fence]
+        parts += ["", f"{prose(quote.file)}, line {lines}:", fenced(plain(quote.quote), "text")]
     sure = "" if explanation.confidence is None else f", {explanation.confidence:.0%} sure of the category"
     source = "rules, no model" if explanation.model == RULES else explanation.model
     doubt = " It abstains: treat this as a guess." if explanation.abstained else ""
@@ -67,7 +66,13 @@ def markdown(explanation: Explanation) -> str:
     )
 
 
-def _prose(text: str) -> str:
+def fenced(text: str, language: str = "") -> str:
+    """Return a code block whose fence is longer than any run of backquotes in the text."""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def prose(text: str) -> str:
     """Escape Markdown outside backquotes; what stands in backquotes becomes code."""
     pieces = plain(text).replace("\n", " ").split("`")
     return "".join(

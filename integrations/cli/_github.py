@@ -1,0 +1,159 @@
+"""What the GitHub commands share: their options, the client, and how a plan is shown or carried out."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from understudy.core.errors import BadInput, Unavailable
+from understudy.integrations.cli._console import print_json, stderr, stdout
+
+if TYPE_CHECKING:
+    from understudy.integrations.github.apply import Outcome
+    from understudy.integrations.github.client import GitHub
+    from understudy.integrations.github.plan import Plan, Step
+
+__all__ = ["ApplyOption", "LoginOption", "PlanOption", "RepoOption", "connect", "finish", "repo_of", "ticket_of"]
+
+ApplyOption = Annotated[bool, typer.Option("--apply/--dry-run", help="Write on GitHub [default: only show the plan]")]
+PlanOption = Annotated[
+    Path | None, typer.Option("--plan", help="Also save the plan here, for `understudy github apply`")
+]
+LoginOption = Annotated[
+    str | None, typer.Option("--login", help="Account whose comments are ours [default: the token's]")
+]
+RepoOption = Annotated[str | None, typer.Option("--repo", help="OWNER/REPO [default: $GITHUB_REPOSITORY]")]
+
+_REPO = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def connect(login: str | None = None) -> GitHub:
+    """Return a client with the token of the environment.
+
+    Raises:
+        BadInput: there is no token.
+    """
+    from understudy.integrations.github.client import API, GitHub
+
+    token = os.environ.get("GITHUB_TOKEN") or os.environ.get("GH_TOKEN")
+    if not token:
+        raise BadInput("GITHUB_TOKEN is not set; in a workflow give it with `env: GITHUB_TOKEN: ${{ github.token }}`")
+    return GitHub(token.strip(), os.environ.get("GITHUB_API_URL") or API, login=login)
+
+
+def repo_of(given: str | None) -> str:
+    """Return ``owner/name`` from an option or the environment."""
+    repo = given or os.environ.get("GITHUB_REPOSITORY", "")
+    if not _REPO.fullmatch(repo):
+        raise BadInput(f"{repo!r} is no repository; give --repo OWNER/REPO")
+    return repo
+
+
+def ticket_of(given: str) -> tuple[str, int | None]:
+    """Return repository and number of ``OWNER/REPO#N``; without ``#N`` the number is None."""
+    repo, _, number = given.partition("#")
+    if not _REPO.fullmatch(repo) or (number and not number.isascii()) or (number and not number.isdigit()):
+        raise BadInput(f"{given!r} is not of the form OWNER/REPO#N")
+    return repo, int(number) if number else None
+
+
+def finish(
+    plan: Plan,
+    github: GitHub | None,
+    *,
+    apply: bool,
+    as_json: bool,
+    save: Path | None,
+    protected: frozenset[str] = frozenset(),
+    request_changes: bool = False,
+) -> None:
+    """Show the plan, or carry it out.
+
+    Raises:
+        Unavailable: something that was asked for was not done.
+    """
+    from understudy.core.files import write_text
+    from understudy.integrations.github.apply import apply as carry_out
+
+    if save is not None:
+        write_text(save, json.dumps(plan.model_dump(mode="json"), indent=1) + "\n")
+    if not apply:
+        _show(plan, as_json)
+        if plan.failed:
+            raise Unavailable("; ".join(plan.failed))
+        return
+    outcome = carry_out(plan, github, protected=protected, request_changes=request_changes)
+    if as_json:
+        print_json({"done": outcome.done, "failed": outcome.failed, "left_out": plan.left_out})
+    else:
+        _report(plan, outcome)
+    if outcome.failed:
+        raise Unavailable("; ".join(outcome.failed))
+
+
+def _show(plan: Plan, as_json: bool) -> None:
+    from understudy.integrations.github.commands import stopped
+
+    if as_json:
+        print_json(plan.model_dump(mode="json"))
+    elif os.environ.get("GITHUB_ACTIONS") == "true":
+        with stopped(sys.stdout):
+            _print_plan(plan)
+    else:
+        _print_plan(plan)
+
+
+def _print_plan(plan: Plan) -> None:
+    from rich.text import Text
+
+    from understudy.templates.log_triage.render import plain
+
+    console = stdout()
+    for step in plan.steps:
+        head, texts = _described(step)
+        console.print(Text(head, style="bold"), soft_wrap=True)
+        console.print(Text(f"  {plain(step.why)}", style="dim"), soft_wrap=True)
+        for text in texts:
+            console.print(Text("\n".join(f"  | {line}" for line in plain(text).split("\n"))), soft_wrap=True)
+    for reason in plan.left_out:
+        console.print(Text(f"left out: {plain(reason)}", style="yellow"), soft_wrap=True)
+    if not plan.steps:
+        console.print("nothing to do")
+    stderr().print("[dim]nothing was written: this is the plan; --apply carries it out[/dim]")
+
+
+def _described(step: Step) -> tuple[str, list[str]]:
+    """Return a step's headline and the texts it would write."""
+    from understudy.integrations.github import plan as steps
+
+    if isinstance(step, steps.ReviewStep):
+        remarks = [f"{one.path}:{one.line} ({one.side}) {one.why}\n{one.body}" for one in step.remarks]
+        return f"review #{step.number} at {step.head[:7]}: {len(remarks)} comments", [step.body, *remarks]
+    if isinstance(step, steps.CommentStep):
+        return f"comment on #{step.number}", [step.body]
+    if isinstance(step, steps.ResolveStep):
+        return f"resolve thread {step.comment} of #{step.number}", []
+    if isinstance(step, steps.LabelStep):
+        return f"label #{step.number} {step.label}", []
+    if isinstance(step, steps.AnnotateStep):
+        return f"annotate ({step.level})", [f"{step.title}\n{step.message}"]
+    return "step summary", [step.body]
+
+
+def _report(plan: Plan, outcome: Outcome) -> None:
+    """Say on stderr what was done; standard output belongs to the runner's commands."""
+    from rich.markup import escape
+
+    from understudy.templates.log_triage.render import plain
+
+    console = stderr()
+    for entry in outcome.done:
+        console.print(f"[green]done[/green]      {escape(plain(entry))}", soft_wrap=True)
+    for entry in plan.left_out:
+        console.print(f"[yellow]left out[/yellow]  {escape(plain(entry))}", soft_wrap=True)

@@ -1,0 +1,164 @@
+"""``understudy github``: the packs at work on pull requests, failed runs and tickets; a plan first, then --apply."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from understudy.core.errors import BadInput
+from understudy.integrations.cli._console import JsonOption, SetOption, SettingsOption, read_settings
+from understudy.integrations.cli._github import (
+    ApplyOption,
+    LoginOption,
+    PlanOption,
+    RepoOption,
+    connect,
+    finish,
+    repo_of,
+)
+
+if TYPE_CHECKING:
+    from understudy.core.settings import Settings
+    from understudy.integrations.github.explain import Explained
+    from understudy.integrations.github.runs import FailedJob
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Review, explain and label on GitHub; shows a plan, writes only with --apply.", no_args_is_help=True
+)
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="Model version, alias, or 'rules' [default: the champion, else rules]"),
+]
+
+
+@app.command("explain")
+def explain(
+    run_id: Annotated[int | None, typer.Argument(help="Id of the failed run", metavar="[RUN_ID]")] = None,
+    job: Annotated[int | None, typer.Option("--job", help="Id of one failed job")] = None,
+    log: Annotated[
+        str | None, typer.Option("--log", help="A log that an earlier step of this job wrote; needs no token")
+    ] = None,
+    green: Annotated[str | None, typer.Option("--green", help="With --log: log of the last run that passed")] = None,
+    junit: Annotated[list[Path] | None, typer.Option("--junit", help="With --log: a JUnit report")] = None,
+    comment: Annotated[bool, typer.Option("--comment", help="Also comment on the run's pull request")] = False,
+    repo: RepoOption = None,
+    model: ModelOption = None,
+    apply: ApplyOption = False,
+    as_json: JsonOption = False,
+    save: PlanOption = None,
+    login: LoginOption = None,
+    settings: SettingsOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Say why a run failed: on its summary page, in annotations and, if asked for, in a comment."""
+    if sum(given is not None for given in (run_id, job, log)) != 1:
+        raise BadInput("name one of RUN_ID, --job ID and --log FILE")
+    chosen = read_settings(settings, overrides)
+    if log is not None:
+        _explain_log(log, green, junit or [], chosen, model, apply=apply, as_json=as_json, save=save)
+        return
+    from understudy.integrations.github.explain import plan_explanation
+    from understudy.integrations.github.runs import fetch
+
+    github, name = connect(login), repo_of(repo)
+    with tempfile.TemporaryDirectory(prefix="understudy-") as folder:
+        run = fetch(github, name, Path(folder), run_id=run_id, job_id=job)
+        explained = _explained(list(run.jobs), chosen, model)
+    pulls = list(run.pulls)
+    if comment and not pulls:  # of a fork's pull request the run does not know the number
+        pulls = [pull["number"] for pull in github.pages(f"/repos/{name}/commits/{run.head}/pulls")]
+    notes = [*run.notes, *(["no pull request to comment on"] if comment and not pulls else [])]
+    plan = plan_explanation(
+        f"Why {run.workflow} failed",
+        explained,
+        github.scrubber,
+        tests=run.tests,
+        notes=notes,
+        repo=name,
+        comment_on=pulls[0] if comment and pulls else None,
+        head=run.head,
+        workflow_id=run.workflow_id,
+    )
+    finish(plan, github, apply=apply, as_json=as_json, save=save)
+
+
+def _explain_log(
+    log: str,
+    green: str | None,
+    junit: list[Path],
+    settings: Settings,
+    model: str | None,
+    *,
+    apply: bool,
+    as_json: bool,
+    save: Path | None,
+) -> None:
+    """Explain a log at hand: no network, no token."""
+    from understudy.integrations.github.explain import plan_explanation
+    from understudy.integrations.github.junit import failed_tests
+    from understudy.integrations.github.runs import FailedJob
+    from understudy.integrations.github.scrub import Scrubber
+    from understudy.templates.log_triage.sources import open_logs
+
+    passed = open_logs(green)[0] if green is not None else None
+    jobs = [FailedJob(one.name, "", "", (one,), passed) for one in open_logs(log)]
+    tests = [test for path in junit for test in failed_tests(path)]
+    plan = plan_explanation("Why this job failed", _explained(jobs, settings, model), Scrubber(), tests=tests)
+    finish(plan, None, apply=apply, as_json=as_json, save=save)
+
+
+def _explained(jobs: list[FailedJob], settings: Settings, model: str | None) -> list[Explained]:
+    """Ask the log-triage pack about each log."""
+    from understudy.integrations.cli.explain import engine_of
+    from understudy.integrations.github.explain import Explained
+    from understudy.templates.log_triage.explain import explain as answer
+    from understudy.templates.log_triage.explain import log_input
+    from understudy.templates.log_triage.select import select
+
+    engine, model_id = engine_of(settings, model)
+    count = engine.count_tokens if engine else (lambda text: len(text) // 3 + 1)
+    ask = (lambda request: engine.generate([request])[0]) if engine else None
+    found = []
+    for job in jobs:
+        answers = []
+        for log in job.logs:
+            selection = select(log, green=job.green)
+            seen = log_input(selection, settings.data.prompt_budget, count)
+            answers.append(answer(log.name, selection, seen, ask, model_id))
+        found.append(Explained(job.name, job.step, job.url, tuple(answers), job.missing))
+    return found
+
+
+@app.command("apply")
+def apply_plan(
+    plan: Annotated[Path, typer.Argument(help="A plan that --plan or --json of another command wrote")],
+    repo: RepoOption = None,
+    head: Annotated[str | None, typer.Option("--head", help="Refuse a plan for another commit than this")] = None,
+    protected: Annotated[list[str] | None, typer.Option("--protected", help="A label that is never written")] = None,
+    request_changes: Annotated[bool, typer.Option("--request-changes", help="Let a review request changes")] = False,
+    as_json: JsonOption = False,
+    login: LoginOption = None,
+) -> None:
+    """Carry out a plan made by another job, which needs no right to write.
+
+    The plan must be for the repository named here; everything it rests on is read again before each write.
+    """
+    from understudy.integrations.github.plan import read_plan
+
+    found = read_plan(plan)
+    name = repo_of(repo)
+    if found.repo.lower() != name.lower():
+        raise BadInput(f"{plan}: is a plan for {found.repo or 'no repository'}, not for {name}")
+    heads = {getattr(step, "head", None) for step in found.steps} - {None}
+    if head is not None and heads - {head}:
+        raise BadInput(f"{plan}: is a plan for another commit than {head[:12]}")
+    names = frozenset(label.lower() for label in protected or ())
+    finish(
+        found, connect(login), apply=True, as_json=as_json, save=None, protected=names, request_changes=request_changes
+    )
