@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -15,11 +15,23 @@ from understudy.core.errors import BadInput, Unavailable
 from understudy.integrations.cli._console import print_json, stderr, stdout
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from understudy.integrations.github.apply import Outcome
     from understudy.integrations.github.client import GitHub
     from understudy.integrations.github.plan import Plan, Step
 
-__all__ = ["ApplyOption", "LoginOption", "PlanOption", "RepoOption", "connect", "finish", "repo_of", "ticket_of"]
+__all__ = [
+    "ApplyOption",
+    "LoginOption",
+    "PlanOption",
+    "RepoOption",
+    "connect",
+    "finish",
+    "read_json",
+    "repo_of",
+    "ticket_of",
+]
 
 ApplyOption = Annotated[bool, typer.Option("--apply/--dry-run", help="Write on GitHub [default: only show the plan]")]
 PlanOption = Annotated[
@@ -30,7 +42,9 @@ LoginOption = Annotated[
 ]
 RepoOption = Annotated[str | None, typer.Option("--repo", help="OWNER/REPO [default: $GITHUB_REPOSITORY]")]
 
-_REPO = re.compile(r"[\w.-]+/[\w.-]+")
+T = TypeVar("T", bound="BaseModel")
+
+_REPO = re.compile(r"[A-Za-z0-9_-]+/[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 
 def connect(login: str | None = None) -> GitHub:
@@ -61,6 +75,30 @@ def ticket_of(given: str) -> tuple[str, int | None]:
     if not _REPO.fullmatch(repo) or (number and not number.isascii()) or (number and not number.isdigit()):
         raise BadInput(f"{given!r} is not of the form OWNER/REPO#N")
     return repo, int(number) if number else None
+
+
+def read_json(path: Path, model: type[T], what: str) -> T:
+    """Return the JSON value in a file.
+
+    Args:
+        path: of the file.
+        model: what it must be.
+        what: the same in words.
+
+    Raises:
+        BadInput: it cannot be read or is something else; the message names the field.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return model.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror})") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput(f"{path}: is not {what}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{path}: is no JSON; {what} is wanted") from error
 
 
 def finish(
@@ -112,7 +150,7 @@ def _show(plan: Plan, as_json: bool) -> None:
 def _print_plan(plan: Plan) -> None:
     from rich.text import Text
 
-    from understudy.templates.log_triage.render import plain
+    from understudy.core.outside import plain
 
     console = stdout()
     for step in plan.steps:
@@ -150,7 +188,7 @@ def _report(plan: Plan, outcome: Outcome) -> None:
     """Say on stderr what was done; standard output belongs to the runner's commands."""
     from rich.markup import escape
 
-    from understudy.templates.log_triage.render import plain
+    from understudy.core.outside import plain
 
     console = stderr()
     for entry in outcome.done:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,7 +17,9 @@ from understudy.integrations.cli._github import (
     RepoOption,
     connect,
     finish,
+    read_json,
     repo_of,
+    ticket_of,
 )
 
 if TYPE_CHECKING:
@@ -135,6 +137,40 @@ def _explained(jobs: list[FailedJob], settings: Settings, model: str | None) -> 
     return found
 
 
+@app.command("review")
+def review(
+    pull: Annotated[str, typer.Argument(metavar="OWNER/REPO#N", help="The pull request")],
+    findings: Annotated[
+        Path, typer.Option("--findings", help="What `understudy review --json` printed about its diff")
+    ],
+    most: Annotated[int, typer.Option("--max-comments", min=1, max=100, help="New comments at most")] = 30,
+    request_changes: Annotated[
+        bool, typer.Option("--request-changes", help="Request changes, not only comment")
+    ] = False,
+    apply: ApplyOption = False,
+    as_json: JsonOption = False,
+    save: PlanOption = None,
+    login: LoginOption = None,
+) -> None:
+    """Comment on the changed lines of a pull request; a second run posts only what is new.
+
+    One review with all comments, one summary comment that is edited in place, and threads resolved whose code is gone.
+    Nothing is posted when somebody pushes in the meantime. Never approves.
+    """
+    from understudy.integrations.github.pulls import fetch_pull
+    from understudy.integrations.github.review import Found, plan_review
+
+    repo, number = ticket_of(pull)
+    if number is None:
+        raise BadInput(f"{pull!r} names no pull request; write OWNER/REPO#N")
+    found = read_json(findings, Found, "what `understudy review --json` printed")
+    github = connect(login)
+    facts = fetch_pull(github, repo, number, found.model)
+    event: Literal["COMMENT", "REQUEST_CHANGES"] = "REQUEST_CHANGES" if request_changes else "COMMENT"
+    plan = plan_review(facts, found, github.scrubber, most=most, event=event)
+    finish(plan, github, apply=apply, as_json=as_json, save=save, request_changes=request_changes)
+
+
 @app.command("apply")
 def apply_plan(
     plan: Annotated[Path, typer.Argument(help="A plan that --plan or --json of another command wrote")],
@@ -149,9 +185,9 @@ def apply_plan(
 
     The plan must be for the repository named here; everything it rests on is read again before each write.
     """
-    from understudy.integrations.github.plan import read_plan
+    from understudy.integrations.github.plan import Plan
 
-    found = read_plan(plan)
+    found = read_json(plan, Plan, "a plan")
     name = repo_of(repo)
     if found.repo.lower() != name.lower():
         raise BadInput(f"{plan}: is a plan for {found.repo or 'no repository'}, not for {name}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from understudy.core.outside import plain, prose
 from understudy.integrations.github.junit import FailedTest
 from understudy.integrations.github.marker import with_marker
 from understudy.integrations.github.plan import (
@@ -21,7 +22,7 @@ from understudy.integrations.github.plan import (
 )
 from understudy.integrations.github.scrub import Scrubber
 from understudy.templates.log_triage.explain import Explanation
-from understudy.templates.log_triage.render import HEADINGS, markdown, plain, prose
+from understudy.templates.log_triage.render import HEADINGS, markdown
 
 __all__ = ["Explained", "plan_explanation"]
 

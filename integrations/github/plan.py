@@ -5,13 +5,10 @@ Plans are made by pure functions and hold no secret. Approving a pull request ha
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from understudy.core.errors import BadInput
 from understudy.integrations.github.scrub import Scrubber
 
 __all__ = [
@@ -28,7 +25,6 @@ __all__ = [
     "Step",
     "SummaryStep",
     "cut",
-    "read_plan",
     "scrubbed",
 ]
 
@@ -139,7 +135,7 @@ class Plan(_Part):
 
     version: Literal[1] = 1
     command: Literal["review", "explain", "label"]
-    repo: str = Field(pattern=r"^([\w.-]+/[\w.-]+)?$")
+    repo: str = Field(pattern=r"^([A-Za-z0-9_-]+/[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*)?$")
     """``owner/name``; empty where nothing is written on GitHub."""
     model: str
     """Id of the model version, or ``rules``."""
@@ -153,24 +149,6 @@ class Plan(_Part):
 def scrubbed(plan: Plan, scrubber: Scrubber) -> Plan:
     """Return the plan without the secrets that a log, a diff or a model may have brought in."""
     return Plan.model_validate(scrubber.value(plan.model_dump(mode="json")))
-
-
-def read_plan(path: Path) -> Plan:
-    """Return the plan in a file.
-
-    Raises:
-        BadInput: it cannot be read or is no plan; the message names the field.
-    """
-    try:
-        value: Any = json.loads(path.read_text(encoding="utf-8"))
-        return Plan.model_validate(value)
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror})") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise BadInput(f"{path}: is no plan: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{path}: is no JSON; give what `understudy github ... --json` printed") from error
 
 
 def cut(text: str, most: int) -> str:

@@ -14,6 +14,20 @@ __all__ = ["Scrubber"]
 _SECRET_NAME = re.compile(
     r"(?i)(token|secret|passw|passphrase|credential|api_?key|private_?key|access_?key|_pat$|_key$)"
 )
+_NAMES = {
+    "path",
+    "reviewed",
+    "repo",
+    "head",
+    "commit_id",
+    "fingerprint",
+    "thread",
+    "label",
+    "labels",
+    "rivals",
+    "version",
+}
+"""Fields that GitHub must find unchanged, or that pydantic does; what they hold stands on GitHub already."""
 _SHORTEST = 8
 """Shorter values are words that stand in texts for other reasons."""
 
@@ -35,8 +49,8 @@ class Scrubber:
         return redact(self._without_own(text))[0]
 
     def value(self, value: Any) -> Any:
-        """Return a JSON value with all its strings scrubbed; keys of mappings are left alone."""
-        return redact_value(self._walk(value))[0]
+        """Return a JSON value with its strings scrubbed, but for the names of files, commits and labels."""
+        return _with_names(redact_value(self._walk(value))[0], value)
 
     def _walk(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -49,3 +63,12 @@ class Scrubber:
 
     def _without_own(self, text: str) -> str:
         return text if self._own is None else self._own.sub("[REDACTED:environment]", text)
+
+
+def _with_names(clean: Any, original: Any) -> Any:
+    """Put back the fields that are names."""
+    if isinstance(clean, dict):
+        return {key: original[key] if key in _NAMES else _with_names(clean[key], original[key]) for key in clean}
+    if isinstance(clean, list | tuple):
+        return [_with_names(one, other) for one, other in zip(clean, original, strict=True)]
+    return clean
