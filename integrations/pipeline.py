@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
+from typing import Literal
 
 from understudy.core.bases import Base, load_tokenizer, resolve_base, template_digest, token_counter
 from understudy.core.datasets import build_version
@@ -26,13 +27,26 @@ from understudy.core.registry import Registry
 from understudy.core.rows import completion_text, make_rows
 from understudy.core.settings import Settings
 from understudy.core.sft import Event, Outcome, run_key, train_sft
+from understudy.core.starts import Start, start_from, start_tokenizer
 from understudy.evals.arms import Arm, Shots, model_arm, reference_arm
 from understudy.evals.compare import compare
 from understudy.evals.gate import GateSettings, apply_gate
 from understudy.evals.results import Identity, Report
 from understudy.evals.shots import diverse_shots, similar_shots
 
-__all__ = ["Evaluated", "base_of", "build_dataset", "curve_of", "environment", "evaluate", "renderer", "train"]
+__all__ = [
+    "Evaluated",
+    "base_of",
+    "build_dataset",
+    "curve_of",
+    "environment",
+    "evaluate",
+    "register",
+    "renderer",
+    "start_of",
+    "train",
+    "writing",
+]
 
 _DECIDING = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "llguidance", "understudy")
 _UNWRITTEN = ("I/O error", "PytorchStreamWriter", "inline_container")
@@ -86,6 +100,21 @@ def renderer(pack: Pack) -> Callable[[Example], tuple[str, str]]:
     return render
 
 
+def start_of(settings: Settings, reference: str | None) -> Start:
+    """Return what a stage starts from: a registered version, or the settings' base when ``reference`` is None.
+
+    Raises:
+        BadInput: there is no such version, it belongs to another pack, or it is damaged.
+    """
+    if reference is None:
+        return Start(base_of(settings))
+    registry = Registry(Path(settings.registry))
+    version = registry.get(reference)
+    if version.pack != settings.pack:
+        raise BadInput(f"model {version.id} is of the pack {version.pack}, and the settings are for {settings.pack}")
+    return start_from(registry, version)
+
+
 def train(
     settings: Settings,
     pack: Pack,
@@ -93,43 +122,62 @@ def train(
     splits: Mapping[str, Sequence[Example]],
     hardware: Hardware,
     on_event: Callable[[Event], None],
+    start: Start | None = None,
 ) -> tuple[ModelVersion, Outcome]:
-    """Fine-tune the base on a dataset version and register the best checkpoint.
+    """Fine-tune the base, or ``start``, on a dataset version and register the best checkpoint.
 
     Called again after a kill it resumes; called again after it finished it returns the same version.
 
     Raises:
         BadInput: there are no rows, the loss is no number any more, or the disk is full; what was registered stays.
     """
-    base = base_of(settings)
-    tokenizer = load_tokenizer(base)
+    start = start or Start(base_of(settings))
+    tokenizer = start_tokenizer(start)
     rows = {
         "train": make_rows(pack, splits["train"], tokenizer, settings.train.max_length),
         "validation": make_rows(pack, splits["validation"], tokenizer, settings.train.max_length),
     }
-    folder = _run_folder(settings, base, dataset)
-    with _writing(folder):
+    folder = _runs(settings) / run_key(settings.train, start, dataset.digest)
+    with writing(folder):
         outcome = train_sft(
-            base, tokenizer, rows["train"], rows["validation"], settings.train, hardware, folder, on_event
+            start, tokenizer, rows["train"], rows["validation"], settings.train, hardware, folder, on_event
         )
-    version = Registry(Path(settings.registry)).register(
+    return register(settings, pack, dataset, start, outcome, hardware), outcome
+
+
+def register(
+    settings: Settings,
+    pack: Pack,
+    dataset: DatasetVersion,
+    start: Start,
+    outcome: Outcome,
+    hardware: Hardware,
+    stage: Literal["sft", "dpo", "kto"] = "sft",
+    preferences_digest: str = "",
+) -> ModelVersion:
+    """Put a run's best checkpoint into the registry, with where it came from."""
+    kind: Literal["full", "adapter"] = "full" if outcome.kind == "full" else "adapter"
+    root = start.root(kind)
+    return Registry(Path(settings.registry)).register(
         outcome.folder,
         pack=pack.name,
-        kind="full" if outcome.kind == "full" else "adapter",
-        base=base.name,
-        base_revision=base.revision,
+        kind=kind,
+        base=root.name,
+        base_revision=root.revision,
         dataset=dataset.id,
         dataset_digest=dataset.digest,
+        parent=start.version.id if start.version else None,
+        stage=stage,
+        preferences_digest=preferences_digest,
         settings=settings.model_dump(mode="json"),
         metrics={"validation_loss": outcome.best_validation_loss, **outcome.checks},
-        template_digest=template_digest(tokenizer),
+        template_digest=template_digest(start_tokenizer(start)),
         environment=environment(hardware),
     )
-    return version, outcome
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path) -> Iterator[None]:
     """Turn a checkpoint that cannot be written into a sentence; each library says it in its own way."""
     from safetensors import SafetensorError
 
@@ -146,13 +194,16 @@ def _writing(folder: Path) -> Iterator[None]:
 
 def curve_of(settings: Settings, version: ModelVersion, dataset: DatasetVersion) -> Path | None:
     """Return the loss curve of the run that made ``version``, if that run was made here with its own settings."""
+    if version.stage != "sft":
+        return None
     made = Settings.model_validate(version.settings)
-    curve = _run_folder(settings.model_copy(update={"train": made.train}), base_of(made), dataset) / "curve.png"
+    start = start_of(settings, version.parent) if version.parent else Start(base_of(made))
+    curve = _runs(settings) / run_key(made.train, start, dataset.digest) / "curve.png"
     return curve if curve.exists() else None
 
 
-def _run_folder(settings: Settings, base: Base, dataset: DatasetVersion) -> Path:
-    return Path(settings.registry) / "runs" / run_key(settings.train, base, dataset.digest)
+def _runs(settings: Settings) -> Path:
+    return Path(settings.registry) / "runs"
 
 
 @dataclass(frozen=True)
