@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -42,6 +43,8 @@ LoginOption = Annotated[
 ]
 RepoOption = Annotated[str | None, typer.Option("--repo", help="OWNER/REPO [default: $GITHUB_REPOSITORY]")]
 
+_MANY = 10
+"""Steps from which on a progress bar is shown."""
 T = TypeVar("T", bound="BaseModel")
 
 _REPO = re.compile(r"[A-Za-z0-9_-]+/[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
@@ -110,6 +113,7 @@ def finish(
     save: Path | None,
     protected: frozenset[str] = frozenset(),
     request_changes: bool = False,
+    tell: Callable[[Step, bool], None] | None = None,
 ) -> None:
     """Show the plan, or carry it out.
 
@@ -117,7 +121,6 @@ def finish(
         Unavailable: something that was asked for was not done.
     """
     from understudy.core.files import write_text
-    from understudy.integrations.github.apply import apply as carry_out
 
     if save is not None:
         write_text(save, json.dumps(plan.model_dump(mode="json"), indent=1) + "\n")
@@ -126,13 +129,41 @@ def finish(
         if plan.failed:
             raise Unavailable("; ".join(plan.failed))
         return
-    outcome = carry_out(plan, github, protected=protected, request_changes=request_changes)
+    outcome = _carried_out(plan, github, protected, request_changes, tell)
     if as_json:
         print_json({"done": outcome.done, "failed": outcome.failed, "left_out": plan.left_out})
     else:
         _report(plan, outcome)
     if outcome.failed:
         raise Unavailable("; ".join(outcome.failed))
+
+
+def _carried_out(
+    plan: Plan,
+    github: GitHub | None,
+    protected: frozenset[str],
+    request_changes: bool,
+    tell: Callable[[Step, bool], None] | None,
+) -> Outcome:
+    """Apply the plan, with a progress bar where it takes many steps."""
+    from contextlib import ExitStack
+
+    from understudy.integrations.cli._console import sweep
+    from understudy.integrations.github.apply import apply
+
+    count = 0
+    with ExitStack() as stack:
+        bar = stack.enter_context(sweep()) if len(plan.steps) > _MANY else None
+
+        def told(step: Step, done: bool) -> None:
+            nonlocal count
+            count += 1
+            if bar is not None:
+                bar("writing", count, len(plan.steps), "")
+            if tell is not None:
+                tell(step, done)
+
+        return apply(plan, github, protected=protected, request_changes=request_changes, tell=told)
 
 
 def _show(plan: Plan, as_json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -25,6 +25,7 @@ from understudy.integrations.cli._github import (
 if TYPE_CHECKING:
     from understudy.core.settings import Settings
     from understudy.integrations.github.explain import Explained
+    from understudy.integrations.github.label import Labelled
     from understudy.integrations.github.runs import FailedJob
 
 __all__ = ["app"]
@@ -169,6 +170,72 @@ def review(
     event: Literal["COMMENT", "REQUEST_CHANGES"] = "REQUEST_CHANGES" if request_changes else "COMMENT"
     plan = plan_review(facts, found, github.scrubber, most=most, event=event)
     finish(plan, github, apply=apply, as_json=as_json, save=save, request_changes=request_changes)
+
+
+@app.command("label")
+def label(
+    target: Annotated[str, typer.Argument(metavar="OWNER/REPO[#N]", help="One ticket, or with --since a repository")],
+    answers: Annotated[Path, typer.Option("--answers", help="What `understudy label --json` printed, one a line")],
+    since: Annotated[str | None, typer.Option("--since", help="All tickets opened on or after this day")] = None,
+    pulls: Annotated[bool, typer.Option("--pulls", help="With --since: pull requests, too")] = False,
+    protected: Annotated[list[str] | None, typer.Option("--protected", help="A label that is never written")] = None,
+    apply: ApplyOption = False,
+    as_json: JsonOption = False,
+    save: PlanOption = None,
+    login: LoginOption = None,
+    settings: SettingsOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Add labels to a ticket, or to all tickets since a day; an interrupted run goes on where it stopped.
+
+    Labels are only added, and only those that the repository has. What a person removed is not added again; a group in
+    which a person chose is left alone.
+    """
+    from understudy.integrations.github.label import plan_labels
+    from understudy.integrations.github.tickets import Backfill, events_of, one_ticket, tickets_since
+
+    repo, number = ticket_of(target)
+    if (number is None) == (since is None):
+        raise BadInput(f"name one ticket as OWNER/REPO#N, or OWNER/REPO with --since DATE; not {target!r}")
+    said = _answers(answers)
+    github = connect(login)
+    backfill = Backfill(Path(read_settings(settings, overrides).registry), repo)
+    issues = [one_ticket(github, repo, number)] if number else tickets_since(github, repo, str(since), pulls)
+    finished = backfill.finished() if since else set()
+    wanted = [
+        (issue, said[issue["number"]])
+        for issue in issues
+        if issue["number"] in said and (issue["number"], said[issue["number"]].model) not in finished
+    ]
+    if number is not None and not wanted:
+        raise BadInput(f"{answers}: has no answer for #{number}")
+    tickets = [events_of(github, repo, issue, answer) for issue, answer in wanted]
+    known = [one["name"] for one in github.pages(f"/repos/{repo}/labels")]
+    never = frozenset(name.lower() for name in protected or ())
+    here = {issue["number"]: answer for issue, answer in wanted}
+    plan = plan_labels(repo, tickets, here, known, github.login, github.scrubber, protected=never)
+    tell = backfill.watch(plan, here) if apply and since else None
+    finish(plan, github, apply=apply, as_json=as_json, save=save, protected=never, tell=tell)
+
+
+def _answers(path: Path) -> dict[int, Labelled]:
+    """Return what was answered, by the ticket's number."""
+    from pydantic import ValidationError
+
+    from understudy.core._json_lines import read_json_lines
+    from understudy.integrations.github.label import Labelled
+
+    def convert(line: dict[str, Any]) -> Labelled:
+        try:
+            one = Labelled.model_validate(line)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(f"is no answer of `understudy label`: {first['loc'][0]}: {first['msg']}") from None
+        if not one.id.lstrip("#").isdecimal():
+            raise ValueError(f"its id {one.id[:40]!r} is no number of a ticket")
+        return one.model_copy(update={"id": str(int(one.id.lstrip("#")))})
+
+    return {int(one.id): one for one in read_json_lines(path, convert)}
 
 
 @app.command("apply")

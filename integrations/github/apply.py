@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -47,6 +47,7 @@ def apply(
     request_changes: bool = False,
     out: TextIO | None = None,
     environment: Mapping[str, str] | None = None,
+    tell: Callable[[Step, bool], None] = lambda step, done: None,
 ) -> Outcome:
     """Do what the plan says.
 
@@ -57,6 +58,7 @@ def apply(
         request_changes: whether a review may request changes; a plan alone cannot decide that.
         out: where annotations and the summary go that have no page to stand on; the standard output by default.
         environment: the process's own by default; names the page of the step summary.
+        tell: called after each step with whether it was done.
     """
     outcome = Outcome(failed=list(plan.failed))
     broken: set[int] = set()
@@ -71,9 +73,11 @@ def apply(
             else:
                 done = _write(step, plan, github, protected, request_changes)
             outcome.done.append(f"{_named(step)}: {done}")
+            tell(step, True)
         except ServiceError as error:
             broken.add(number)
             outcome.failed.append(f"{_named(step)}: {error}")
+            tell(step, False)
     return outcome
 
 
