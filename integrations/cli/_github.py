@@ -6,7 +6,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -17,6 +18,7 @@ from understudy.integrations.cli._console import print_json, stderr, stdout
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+    from rich.progress import TaskID
 
     from understudy.integrations.github.apply import Outcome
     from understudy.integrations.github.client import GitHub
@@ -28,6 +30,7 @@ __all__ = [
     "PlanOption",
     "RepoOption",
     "connect",
+    "counting",
     "finish",
     "read_json",
     "repo_of",
@@ -102,6 +105,23 @@ def read_json(path: Path, model: type[T], what: str) -> T:
         raise BadInput(f"{path}: is not {what}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{path}: is no JSON; {what} is wanted") from error
+
+
+@contextmanager
+def counting() -> Iterator[Callable[[str, int], None]]:
+    """Yield ``tell(kind, count)``, which keeps one running line on stderr for each kind; nobody knows the total."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description:<8} {task.completed:>7.0f} read"), TimeElapsedColumn())
+    with Progress(*columns, console=stderr()) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(kind: str, count: int) -> None:
+            if kind not in tasks:
+                tasks[kind] = bar.add_task(kind, total=None)
+            bar.update(tasks[kind], completed=count)
+
+        yield tell
 
 
 def finish(

@@ -9,13 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from understudy.core.errors import BadInput
-from understudy.integrations.cli._console import JsonOption, SetOption, SettingsOption, read_settings
+from understudy.integrations.cli._console import (
+    JsonOption,
+    SetOption,
+    SettingsOption,
+    print_json,
+    read_settings,
+    stdout,
+)
 from understudy.integrations.cli._github import (
     ApplyOption,
     LoginOption,
     PlanOption,
     RepoOption,
     connect,
+    counting,
     finish,
     read_json,
     repo_of,
@@ -236,6 +244,49 @@ def _answers(path: Path) -> dict[int, Labelled]:
         return one.model_copy(update={"id": str(int(one.id.lstrip("#")))})
 
     return {int(one.id): one for one in read_json_lines(path, convert)}
+
+
+@app.command("history")
+def history(
+    repo: Annotated[str, typer.Argument(metavar="OWNER/REPO", help="Whose history")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to collect it in; goes on where it stopped")],
+    kind: Annotated[
+        list[str] | None, typer.Option("--kind", help="reviews, labels or runs [default: all three]")
+    ] = None,
+    since: Annotated[str, typer.Option("--since", help="Nothing older than this day")] = "2008-01-01",
+    bots: Annotated[list[str] | None, typer.Option("--bot", help="An account that is a bot, not a person")] = None,
+    as_json: JsonOption = False,
+    login: LoginOption = None,
+) -> None:
+    """Collect review threads, labelled tickets and failed runs to learn from, redacted, as JSON Lines.
+
+    reviews.jsonl, tickets.jsonl and failed_runs.jsonl are what the packs' builders read. Interrupted, out of limit or
+    a week later: the same command goes on.
+    """
+    from datetime import date
+
+    from understudy.core.lock import exclusive
+    from understudy.integrations.github.history import KINDS, History
+
+    name, number = ticket_of(repo)
+    kinds = tuple(dict.fromkeys(kind or KINDS))
+    if number is not None or not set(kinds) <= set(KINDS):
+        raise BadInput(f"name OWNER/REPO, and as --kind only {', '.join(KINDS)}")
+    try:
+        day = date.fromisoformat(since).isoformat()
+    except ValueError:
+        raise BadInput(f"--since: {since!r} is no date; write it as 2026-11-30") from None
+    github = connect(login)
+    made: dict[str, int] = {}
+    with counting() as tell, exclusive(out / ".lock"):
+        collector = History(github, name, out, tell, bots or ())
+        for one in kinds:
+            made[one] = collector.collect(one, day)
+    if as_json:
+        print_json({"repo": name, "folder": str(out), "lines": made})
+    else:
+        for one, count in made.items():
+            stdout().print(f"{one:<8} {count:>7} lines")
 
 
 @app.command("apply")

@@ -11,8 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
 
 from understudy.core.errors import Unavailable
@@ -137,8 +136,8 @@ class GitHub:
                 return
             page += 1
 
-    def download(self, path: str, into: Path, most: int) -> None:
-        """Save what ``path`` redirects to; the link lives a minute and is followed without the token.
+    def download(self, path: str, into: IO[bytes], most: int) -> None:
+        """Write what ``path`` redirects to; the link lives a minute and is followed without the token.
 
         Raises:
             ServiceError: it cannot be had, or is longer than ``most`` bytes.
@@ -271,7 +270,7 @@ class GitHub:
             return max(1.0, float(answer["x-ratelimit-reset"]) - time.time() + 1)
         return self.pace.secondary
 
-    def _fetch(self, link: str, into: Path, most: int) -> None:
+    def _fetch(self, link: str, into: IO[bytes], most: int) -> None:
         import requests
 
         if not link:
@@ -279,13 +278,15 @@ class GitHub:
         session = requests.Session()
         session.auth = lambda request: request  # keeps a .netrc file's password from going along
         try:
-            with session.get(link, stream=True, timeout=self.pace.timeout) as answer, into.open("wb") as out:
+            with session.get(link, stream=True, timeout=self.pace.timeout) as answer:
                 if answer.status_code != 200:
                     raise _Repeat(ServiceError(f"the download link answered {answer.status_code}", answer.status_code))
+                into.seek(0)
+                into.truncate()
                 for piece in answer.iter_content(_CHUNK):
-                    if out.tell() + len(piece) > most:
+                    if into.tell() + len(piece) > most:
                         raise ServiceError(f"a download is longer than {most >> 20} MiB, the most that is read")
-                    out.write(piece)
+                    into.write(piece)
         except requests.RequestException as error:
             raise _Repeat(ServiceError(f"a download broke off ({type(error).__name__})")) from None
 

@@ -115,7 +115,7 @@ def _job(
     shown = f"{found.name} / {found.step}" if found.step else found.name
     path = folder / f"{job['id']}.log"
     try:
-        github.download(f"{root}/jobs/{job['id']}/logs", path, _MOST_LOG)
+        _save(github, f"{root}/jobs/{job['id']}/logs", path)
         logs = [replace(open_logs(str(path))[0], name=shown)]
     except (ServiceError, BadInput) as first:
         try:
@@ -123,6 +123,11 @@ def _job(
         except (ServiceError, BadInput) as second:
             return replace(found, missing=_why(folder, first, second))
     return replace(found, logs=tuple(logs), green=_green_log(github, root, green.get(found.name), folder))
+
+
+def _save(github: GitHub, route: str, path: Path, most: int = _MOST_LOG) -> None:
+    with path.open("wb") as out:
+        github.download(route, out, most)
 
 
 def _why(folder: Path, first: Exception, second: Exception) -> str:
@@ -136,7 +141,7 @@ def _from_archive(github: GitHub, root: str, run: dict[str, Any], job: str, fold
     if not path.exists():
         if run["status"] != "completed":
             raise ServiceError("the run's archive exists only when the run has ended")
-        github.download(f"{root}/runs/{run['id']}/attempts/{run['run_attempt']}/logs", path, _MOST_LOG)
+        _save(github, f"{root}/runs/{run['id']}/attempts/{run['run_attempt']}/logs", path)
     wanted = _plain(job)
     found = []
     for log in open_logs(str(path)):
@@ -173,7 +178,7 @@ def _green_log(github: GitHub, root: str, job_id: int | None, folder: Path) -> N
         return None
     path = folder / f"{job_id}.log"
     try:
-        github.download(f"{root}/jobs/{job_id}/logs", path, _MOST_LOG)
+        _save(github, f"{root}/jobs/{job_id}/logs", path)
         return open_logs(str(path))[0]
     except (Unavailable, BadInput):
         return None
@@ -191,7 +196,7 @@ def _reports(github: GitHub, root: str, run_id: int, folder: Path) -> tuple[tupl
     for artifact in named[:_MOST_ARTIFACTS]:
         path = folder / f"artifact-{artifact['id']}.zip"
         try:
-            github.download(f"{root}/artifacts/{artifact['id']}/zip", path, _MOST_ARTIFACT)
+            _save(github, f"{root}/artifacts/{artifact['id']}/zip", path, _MOST_ARTIFACT)
             tests += failed_tests(path)
         except (ServiceError, BadInput, zipfile.BadZipFile) as error:
             notes.append(f"the artifact {artifact['name']!r} was not read: {str(error).replace(f'{folder}/', '')}")

@@ -22,8 +22,8 @@ def _run(it: Routes, asked: Asked) -> Run:
 def _runs(it: Routes, asked: Asked) -> Answer:
     it.need("actions=read")
     found = [run for run in it.repo.runs.values() if asked.query.get("status") in (None, run.conclusion, run.status)]
-    start, _, _ = asked.query.get("created", "").removeprefix(">=").partition("..")
-    found = [run for run in found if run.created_at >= start]
+    start, _, end = asked.query.get("created", "").removeprefix(">=").partition("..")
+    found = [run for run in found if start <= run.created_at <= (end or "9")]
     newest = sorted(found, key=lambda run: run.created_at, reverse=True)
     return it.paged(asked, [it.shapes.run(run) for run in newest], "workflow_runs", most=1000)
 

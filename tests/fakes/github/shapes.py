@@ -82,7 +82,9 @@ class Shapes:
 
     def review_comment(self, comment: ReviewComment) -> dict[str, Any]:
         keys = ("id", "body", "path", "line", "side", "commit_id", "created_at", "diff_hunk")
-        value = {key: getattr(comment, key) for key in keys} | {"user": self.user(comment.user)}
+        # Of an outdated comment GitHub says null where its description wants a number or nothing.
+        held = {key: getattr(comment, key) for key in keys if getattr(comment, key) is not None}
+        value: dict[str, Any] = held | {"user": self.user(comment.user)}
         value |= {
             "pull_request_review_id": comment.review_id,
             "pull_request_url": f"{self.root}/pulls/{comment.number}",
