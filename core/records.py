@@ -127,6 +127,8 @@ class Prediction(Record):
     completion_tokens: int = 0
     seconds: float = 0.0
     """Wall time of the batch divided by its size."""
+    peak_bytes: int = 0
+    """Most memory in use while the batch ran; 0 when unknown."""
 
 
 class Feedback(Record):

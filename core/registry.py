@@ -136,6 +136,11 @@ class Registry:
                 shutil.rmtree(partial, ignore_errors=True)
         return target
 
+    def size(self, version: ModelVersion) -> int:
+        """Return how many bytes the version's own files have; 0 for those that are missing."""
+        paths = (self.objects.path(digest) for digest in version.files.values())
+        return sum(path.stat().st_size for path in paths if path.exists())
+
     def get(self, reference: str) -> ModelVersion:
         """Return a version by its id, by a prefix only it has, or by ``pack@alias``.
 

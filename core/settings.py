@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -48,8 +48,11 @@ __all__ = [
 SETTINGS_FILE = "understudy.yaml"
 """Name of the settings file that the commands look for."""
 
-Arm = Literal["reference", "base", "few-shot", "retrieval", "tuned"]
-"""What an evaluation compares: no model, the base alone, with fixed examples, with retrieved examples, and tuned."""
+ARM_PATTERN = r"^(reference|base|tuned|(few-shot|rag|retrieval|tuned\+rag)(\([1-9]\d?\))?|(model|remote):\S+)$"
+Arm = Annotated[str, Field(pattern=ARM_PATTERN)]
+"""A way of answering that an evaluation compares: ``reference`` (no model), ``base``, ``few-shot``, ``rag`` (examples
+retrieved for each sample; ``retrieval`` is its old name), ``tuned``, ``tuned+rag``, ``model:<version or pack@alias>``
+and ``remote:<model>`` behind ``evaluate.remote_url``. ``few-shot(5)`` shows five examples instead of ``few_shot_k``."""
 
 
 class BaseSettings(Section):
@@ -108,10 +111,17 @@ class DataSettings(Section):
 class EvaluateSettings(Section):
     """Comparing arms on the test split."""
 
-    arms: tuple[Arm, ...] = ("reference", "base", "few-shot", "retrieval", "tuned")
+    arms: tuple[Arm, ...] = ("reference", "base", "few-shot", "rag", "tuned")
     """What to compare, all on the same examples."""
     few_shot_k: Count = 3
-    """Examples shown in the prompt of ``few-shot`` and ``retrieval``."""
+    """Examples shown in the prompt of ``few-shot`` and ``rag``, unless the arm names its own number."""
+    whitespace_samples: int = Field(default=12, ge=0)
+    """Validation examples on which each arm of the untuned base tries JSON with and without whitespace; the better one
+    is used. 0: without."""
+    unconstrained_samples: int = Field(default=24, ge=0)
+    """Test examples answered once more without the grammar, to report how many answers are valid without it."""
+    remote_url: str = ""
+    """Address of an OpenAI-compatible server for the ``remote:`` arms, for example ``http://127.0.0.1:8000/v1``."""
     samples: Count | None = None
     """At most this many test examples; None for all."""
     batch_size: Count = 8
@@ -125,6 +135,8 @@ class EvaluateSettings(Section):
     def _arms_differ(self) -> EvaluateSettings:
         if len(set(self.arms)) != len(self.arms):
             raise ValueError(f"arms must not repeat one: {', '.join(self.arms)}")
+        if not self.remote_url and any(arm.startswith("remote:") for arm in self.arms):
+            raise ValueError("an arm remote:<model> needs remote_url, the address of its server")
         return self
 
 
@@ -135,12 +147,27 @@ class GateSettings(Section):
     """The arm that ``tuned`` must beat."""
     min_samples: Count = 100
     """Test examples below which the gate says "inconclusive"."""
+    min_groups: Count = 10
+    """Independent groups (recipes, pull requests) below which it says so too."""
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
-    """Chance of passing a model that is no better."""
-    margin: float = Field(default=0.0, ge=0, lt=1)
-    """How much better than the baseline the primary metric must be, in the metric's unit."""
+    """Level of the two-sided test and interval: a model that is no better passes with half this chance at most."""
+    mid_p: bool = False
+    """Use the mid-p version of McNemar's test: a little more power, the level still held in practice."""
+    margin: float = Field(default=0.0, gt=-1, lt=1)
+    """How much better than the baseline the primary metric must be, in the metric's unit. Negative: it may be this
+    much worse (non-inferiority), for a model that is wanted because it is smaller or faster."""
     validity_margin: float = Field(default=0.005, ge=0, lt=1)
     """How much the share of well-formed answers may fall below the baseline's."""
+    forgetting_margin: float = Field(default=0.02, ge=0, lt=1)
+    """How much the share of general questions answered right may fall below the base's."""
+    safety_margin: float = Field(default=0.02, ge=0, lt=1)
+    """How much the share of harmful requests complied with may rise above the base's."""
+    max_seconds_p95: float | None = Field(default=None, gt=0)
+    """Seconds that 95 % of the answers may take; None for no budget."""
+    max_peak_mib: float | None = Field(default=None, gt=0)
+    """MiB of memory it may need while answering; None for no budget."""
+    max_model_mib: float | None = Field(default=None, gt=0)
+    """MiB its own files may take, without the base of an adapter; None for no budget."""
 
     @model_validator(mode="after")
     def _compares_two(self) -> GateSettings:

@@ -1,4 +1,4 @@
-"""The steps of the life cycle as plain functions: what ``understudy data build``, ``train`` and ``evaluate`` do.
+"""The steps of the life cycle as plain functions: what ``understudy data build`` and ``train`` do.
 
 Commands and the demo call these; nothing here prints.
 """
@@ -10,37 +10,29 @@ import random
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Literal
 
 from understudy.core.bases import Base, load_tokenizer, resolve_base, template_digest, token_counter
 from understudy.core.datasets import build_version
-from understudy.core.engines import LocalEngine
 from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
-from understudy.core.models import base_engine, version_engine
 from understudy.core.pack import BuildContext, Pack
-from understudy.core.records import DatasetVersion, Example, ModelVersion, Prediction
+from understudy.core.records import DatasetVersion, Example, ModelVersion
 from understudy.core.registry import Registry
 from understudy.core.rows import completion_text, make_rows
 from understudy.core.settings import Settings
 from understudy.core.sft import Event, Outcome, run_key, train_sft
 from understudy.core.starts import Start, start_from, start_tokenizer
-from understudy.evals.arms import Arm, Shots, model_arm, reference_arm
-from understudy.evals.compare import compare
-from understudy.evals.gate import GateSettings, apply_gate
-from understudy.evals.results import Identity, Report
-from understudy.evals.shots import diverse_shots, similar_shots
 
 __all__ = [
-    "Evaluated",
+    "DECIDING",
     "base_of",
     "build_dataset",
+    "commit",
     "curve_of",
     "environment",
-    "evaluate",
     "register",
     "renderer",
     "start_of",
@@ -48,7 +40,7 @@ __all__ = [
     "writing",
 ]
 
-_DECIDING = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "llguidance", "understudy")
+DECIDING = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "llguidance", "understudy")
 _UNWRITTEN = ("I/O error", "PytorchStreamWriter", "inline_container")
 """What safetensors and torch say of a file that they could not write."""
 
@@ -206,120 +198,18 @@ def _runs(settings: Settings) -> Path:
     return Path(settings.registry) / "runs"
 
 
-@dataclass(frozen=True)
-class Evaluated:
-    """A report with the predictions behind it."""
-
-    report: Report
-    predictions: Mapping[str, Sequence[Prediction]]
-
-
-def evaluate(
-    settings: Settings,
-    pack: Pack,
-    version: ModelVersion,
-    dataset: DatasetVersion,
-    splits: Mapping[str, Sequence[Example]],
-    hardware: Hardware,
-    on_progress: Callable[[str, int, int], None],
-) -> Evaluated:
-    """Run the arms of the settings on the test split, compare them in pairs and let the gate decide.
-
-    Args:
-        settings: arms, sample count and gate.
-        pack: the task.
-        version: the tuned model.
-        dataset: the version whose ``test`` split is used.
-        splits: its examples.
-        hardware: where to run.
-        on_progress: called with (arm, samples done, samples in all).
-    """
-    chosen = settings.evaluate
-    samples = list(splits["test"])
-    if chosen.samples is not None and chosen.samples < len(samples):
-        samples = sorted(random.Random(chosen.seed).sample(samples, chosen.samples), key=lambda example: example.id)
-    predictions: dict[str, list[Prediction]] = {}
-    for arm in _arms(settings, pack, version, splits["train"], hardware):
-        done = 0
-
-        def progress(count: int, name: str = arm.name) -> None:
-            nonlocal done
-            done += count
-            on_progress(name, done, len(samples))
-
-        predictions[arm.name] = arm.predict(samples, progress)
-    identity = Identity(
-        model=version.id,
-        model_digest=version.digest,
-        base=version.base,
-        base_revision=version.base_revision,
-        dataset=dataset.id,
-        dataset_digest=dataset.digest,
-        split="test",
-        template_digest=version.template_digest,
-        decoding={
-            "greedy": True,
-            "constrained": True,
-            "max_new_tokens": chosen.max_new_tokens,
-            "shots": chosen.few_shot_k,
-        },
-        seed=chosen.seed,
-        commit=_commit(),
-        versions={name: package_version(name) for name in _DECIDING},
-        hardware={"machine": platform.machine(), "device": hardware.device, "threads": str(hardware.threads)},
-    )
-    gate = settings.gate
-    report = compare(
-        pack, samples, predictions, identity=identity, baseline=gate.baseline, alpha=gate.alpha, seed=chosen.seed
-    )
-    rules = GateSettings(
-        min_samples=gate.min_samples,
-        alpha=gate.alpha,
-        margin=gate.margin,
-        validity_margin=gate.validity_margin,
-        baseline=gate.baseline,
-    )
-    return Evaluated(apply_gate(report, rules), predictions)
-
-
-def _arms(
-    settings: Settings, pack: Pack, version: ModelVersion, training: Sequence[Example], hardware: Hardware
-) -> list[Arm]:
-    chosen = settings.evaluate
-
-    def arm(name: str, engine: LocalEngine, shots: Sequence[Example] | Shots = ()) -> Arm:
-        tokens = chosen.max_new_tokens
-        return model_arm(name, engine, pack, shots, max_new_tokens=tokens, batch_size=chosen.batch_size)
-
-    arms = []
-    if "reference" in chosen.arms:
-        arms.append(reference_arm(pack))
-    if set(chosen.arms) & {"base", "few-shot", "retrieval"}:
-        engine = base_engine(base_of(settings), hardware, batch_size=chosen.batch_size)
-        if "base" in chosen.arms:
-            arms.append(arm("base", engine))
-        if "few-shot" in chosen.arms:
-            arms.append(arm("few-shot", engine, diverse_shots(pack, training, chosen.few_shot_k)))
-        if "retrieval" in chosen.arms:
-            arms.append(arm("retrieval", engine, similar_shots(pack, training, chosen.few_shot_k)))
-    if "tuned" in chosen.arms:
-        tuned = version_engine(Registry(Path(settings.registry)), version, hardware, batch_size=chosen.batch_size)
-        arms.append(arm("tuned", tuned))
-    return arms
-
-
 def environment(hardware: Hardware) -> dict[str, str]:
     """Return what decides a result besides data and settings: versions, commit, machine and what was chosen on it."""
     return {
         "python": platform.python_version(),
-        **{name: package_version(name) for name in _DECIDING},
-        "commit": _commit(),
+        **{name: package_version(name) for name in DECIDING},
+        "commit": commit(),
         "machine": platform.machine(),
         "hardware": "; ".join(hardware.reasons),
     }
 
 
-def _commit() -> str:
+def commit() -> str:
     """Return the commit of the code in use, empty when it is no checkout."""
     here = Path(__file__).resolve().parent
     try:
