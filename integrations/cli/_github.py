@@ -33,7 +33,9 @@ __all__ = [
     "counting",
     "finish",
     "read_json",
+    "read_text",
     "repo_of",
+    "settings_arguments",
     "ticket_of",
 ]
 
@@ -83,6 +85,20 @@ def ticket_of(given: str) -> tuple[str, int | None]:
     return repo, int(number) if number else None
 
 
+def read_text(path: Path) -> str:
+    """Return the text in a UTF-8 file.
+
+    Raises:
+        BadInput: it cannot be read.
+    """
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: is not UTF-8 text (byte {error.start + 1})") from error
+
+
 def read_json(path: Path, model: type[T], what: str) -> T:
     """Return the JSON value in a file.
 
@@ -97,14 +113,18 @@ def read_json(path: Path, model: type[T], what: str) -> T:
     from pydantic import ValidationError
 
     try:
-        return model.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror})") from error
+        return model.model_validate(json.loads(read_text(path)))
     except ValidationError as error:
         first = error.errors()[0]
         raise BadInput(f"{path}: is not {what}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{path}: is no JSON; {what} is wanted") from error
+
+
+def settings_arguments(settings: Path | None, overrides: list[str] | None) -> list[str]:
+    """Return the options that give another command the same settings."""
+    given = [] if settings is None else ["--settings", str(settings)]
+    return given + [part for text in overrides or () for part in ("--set", text)]
 
 
 @contextmanager

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -26,14 +27,15 @@ from understudy.integrations.cli._github import (
     counting,
     finish,
     read_json,
+    read_text,
     repo_of,
+    settings_arguments,
     ticket_of,
 )
 
 if TYPE_CHECKING:
     from understudy.core.settings import Settings
     from understudy.integrations.github.explain import Explained
-    from understudy.integrations.github.label import Labelled
     from understudy.integrations.github.runs import FailedJob
 
 __all__ = ["app"]
@@ -75,6 +77,7 @@ def explain(
         _explain_log(log, green, junit or [], chosen, model, apply=apply, as_json=as_json, save=save)
         return
     from understudy.integrations.github.explain import plan_explanation
+    from understudy.integrations.github.pulls import pull_at
     from understudy.integrations.github.runs import fetch
 
     github, name = connect(login), repo_of(repo)
@@ -82,8 +85,8 @@ def explain(
         run = fetch(github, name, Path(folder), run_id=run_id, job_id=job)
         explained = _explained(list(run.jobs), chosen, model)
     pulls = list(run.pulls)
-    if comment and not pulls:  # of a fork's pull request the run does not know the number
-        pulls = [pull["number"] for pull in github.pages(f"/repos/{name}/commits/{run.head}/pulls")]
+    if comment and not pulls and (number := pull_at(github, name, run.head)) is not None:
+        pulls = [number]
     notes = [*run.notes, *(["no pull request to comment on"] if comment and not pulls else [])]
     plan = plan_explanation(
         f"Why {run.workflow} failed",
@@ -148,10 +151,14 @@ def _explained(jobs: list[FailedJob], settings: Settings, model: str | None) -> 
 
 @app.command("review")
 def review(
-    pull: Annotated[str, typer.Argument(metavar="OWNER/REPO#N", help="The pull request")],
-    findings: Annotated[
-        Path, typer.Option("--findings", help="What `understudy review --json` printed about its diff")
+    pull: Annotated[
+        str, typer.Argument(metavar="OWNER/REPO#N", help="The pull request, or OWNER/REPO@COMMIT of its head")
     ],
+    findings: Annotated[
+        Path | None, typer.Option("--findings", help="What `understudy review --json` printed of it [default: ask now]")
+    ] = None,
+    whole: Annotated[bool, typer.Option("--all", help="Also files that did not change since the last review")] = False,
+    model: ModelOption = None,
     most: Annotated[int, typer.Option("--max-comments", min=1, max=100, help="New comments at most")] = 30,
     request_changes: Annotated[
         bool, typer.Option("--request-changes", help="Request changes, not only comment")
@@ -160,21 +167,29 @@ def review(
     as_json: JsonOption = False,
     save: PlanOption = None,
     login: LoginOption = None,
+    settings: SettingsOption = None,
+    overrides: SetOption = None,
 ) -> None:
     """Comment on the changed lines of a pull request; a second run posts only what is new.
 
     One review with all comments, one summary comment that is edited in place, and threads resolved whose code is gone.
     Nothing is posted when somebody pushes in the meantime. Never approves.
     """
-    from understudy.integrations.github.pulls import fetch_pull
+    from understudy.integrations.github.ask import review_of
+    from understudy.integrations.github.pulls import fetch_pull, pull_at
     from understudy.integrations.github.review import Found, plan_review
 
-    repo, number = ticket_of(pull)
-    if number is None:
-        raise BadInput(f"{pull!r} names no pull request; write OWNER/REPO#N")
-    found = read_json(findings, Found, "what `understudy review --json` printed")
+    place, _, commit = pull.partition("@")
+    repo, number = ticket_of(place)
+    if (number is None) == (not commit) or not re.fullmatch("([0-9a-f]{40,64})?", commit):
+        raise BadInput(f"{pull!r} names no pull request; write OWNER/REPO#N, or OWNER/REPO@ and the whole commit")
+    given = None if findings is None else read_json(findings, Found, "what `understudy review --json` printed")
     github = connect(login)
-    facts = fetch_pull(github, repo, number, found.model)
+    number = pull_at(github, repo, commit) if number is None else number
+    if number is None:
+        raise BadInput(f"no open pull request of {repo} has the head {commit[:12]}; nothing is reviewed")
+    facts = fetch_pull(github, repo, number)
+    found = given or review_of(facts, model, whole, settings_arguments(settings, overrides))
     event: Literal["COMMENT", "REQUEST_CHANGES"] = "REQUEST_CHANGES" if request_changes else "COMMENT"
     plan = plan_review(facts, found, github.scrubber, most=most, event=event)
     finish(plan, github, apply=apply, as_json=as_json, save=save, request_changes=request_changes)
@@ -183,7 +198,10 @@ def review(
 @app.command("label")
 def label(
     target: Annotated[str, typer.Argument(metavar="OWNER/REPO[#N]", help="One ticket, or with --since a repository")],
-    answers: Annotated[Path, typer.Option("--answers", help="What `understudy label --json` printed, one a line")],
+    answers: Annotated[
+        Path | None,
+        typer.Option("--answers", help="What `understudy label --json` printed [default: ask now]"),
+    ] = None,
     since: Annotated[str | None, typer.Option("--since", help="All tickets opened on or after this day")] = None,
     pulls: Annotated[bool, typer.Option("--pulls", help="With --since: pull requests, too")] = False,
     protected: Annotated[list[str] | None, typer.Option("--protected", help="A label that is never written")] = None,
@@ -199,16 +217,18 @@ def label(
     Labels are only added, and only those that the repository has. What a person removed is not added again; a group in
     which a person chose is left alone.
     """
+    from understudy.integrations.github.ask import labels_of, read_answers
     from understudy.integrations.github.label import plan_labels
     from understudy.integrations.github.tickets import Backfill, events_of, one_ticket, tickets_since
 
     repo, number = ticket_of(target)
     if (number is None) == (since is None):
         raise BadInput(f"name one ticket as OWNER/REPO#N, or OWNER/REPO with --since DATE; not {target!r}")
-    said = _answers(answers)
+    given = None if answers is None else read_answers(read_text(answers), str(answers))
     github = connect(login)
     backfill = Backfill(Path(read_settings(settings, overrides).registry), repo)
-    issues = [one_ticket(github, repo, number)] if number else tickets_since(github, repo, str(since), pulls)
+    issues = [one_ticket(github, repo, number)] if number else list(tickets_since(github, repo, str(since), pulls))
+    said = labels_of(repo, issues, settings_arguments(settings, overrides)) if given is None else given
     finished = backfill.finished() if since else set()
     wanted = [
         (issue, said[issue["number"]])
@@ -216,7 +236,7 @@ def label(
         if issue["number"] in said and (issue["number"], said[issue["number"]].model) not in finished
     ]
     if number is not None and not wanted:
-        raise BadInput(f"{answers}: has no answer for #{number}")
+        raise BadInput(f"there is no answer for #{number}")
     tickets = [events_of(github, repo, issue, answer) for issue, answer in wanted]
     known = [one["name"] for one in github.pages(f"/repos/{repo}/labels")]
     never = frozenset(name.lower() for name in protected or ())
@@ -224,26 +244,6 @@ def label(
     plan = plan_labels(repo, tickets, here, known, github.login, github.scrubber, protected=never)
     tell = backfill.watch(plan, here) if apply and since else None
     finish(plan, github, apply=apply, as_json=as_json, save=save, protected=never, tell=tell)
-
-
-def _answers(path: Path) -> dict[int, Labelled]:
-    """Return what was answered, by the ticket's number."""
-    from pydantic import ValidationError
-
-    from understudy.core._json_lines import read_json_lines
-    from understudy.integrations.github.label import Labelled
-
-    def convert(line: dict[str, Any]) -> Labelled:
-        try:
-            one = Labelled.model_validate(line)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise ValueError(f"is no answer of `understudy label`: {first['loc'][0]}: {first['msg']}") from None
-        if not one.id.lstrip("#").isdecimal():
-            raise ValueError(f"its id {one.id[:40]!r} is no number of a ticket")
-        return one.model_copy(update={"id": str(int(one.id.lstrip("#")))})
-
-    return {int(one.id): one for one in read_json_lines(path, convert)}
 
 
 @app.command("history")

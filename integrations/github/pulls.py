@@ -11,7 +11,7 @@ from understudy.integrations.github.marker import read_marker
 from understudy.integrations.github.review import PullFacts
 from understudy.templates.code_review.diff import FileDiff, Patch, Refusal, read_patch
 
-__all__ = ["as_patch", "fetch_pull"]
+__all__ = ["as_patch", "fetch_pull", "pull_at"]
 
 _TRIES = 3
 _THREADS = """query($owner: String!, $name: String!, $number: Int!, $after: String) {
@@ -27,14 +27,26 @@ _THREADS = """query($owner: String!, $name: String!, $number: Int!, $after: Stri
 _STATUS = {"added": "new file mode 100644", "removed": "deleted file mode 100644"}
 
 
-def fetch_pull(github: GitHub, repo: str, number: int, model: str | None) -> PullFacts:
+def pull_at(github: GitHub, repo: str, head: str) -> int | None:
+    """Return the number of the open pull request whose head is this commit, or None.
+
+    A workflow that runs after another one knows the commit only; of a fork's commit not even GitHub's own list of
+    pull requests by commit tells, so that the open ones are looked through.
+    """
+    for route in (f"/repos/{repo}/commits/{head}/pulls", f"/repos/{repo}/pulls"):
+        for pull in github.pages(route):
+            if pull["state"] == "open" and pull["head"]["sha"] == head:
+                return int(pull["number"])
+    return None
+
+
+def fetch_pull(github: GitHub, repo: str, number: int) -> PullFacts:
     """Read a pull request.
 
     Args:
         github: the client.
         repo: ``owner/name``.
         number: of the pull request.
-        model: files that our last review read with this model are remembered; None remembers none.
 
     Raises:
         ServiceError: it cannot be read, is closed or locked, or is pushed to all the time.
@@ -51,6 +63,7 @@ def fetch_pull(github: GitHub, repo: str, number: int, model: str | None) -> Pul
     else:
         raise ServiceError(f"#{number} was pushed to each of {_TRIES} times it was read; run the command again")
     patch, without = as_patch(files)
+    seen, seen_by = _seen(github, repo, number)
     return PullFacts(
         repo=repo,
         number=number,
@@ -62,7 +75,8 @@ def fetch_pull(github: GitHub, repo: str, number: int, model: str | None) -> Pul
         comments=list(github.pages(f"{path}/comments")),
         threads=_threads(github, repo, number),
         login=github.login,
-        seen=_seen(github, repo, number, model),
+        seen=seen,
+        seen_by=seen_by,
     )
 
 
@@ -140,11 +154,11 @@ def _threads(github: GitHub, repo: str, number: int) -> dict[int, tuple[str, boo
         after = threads["pageInfo"]["endCursor"]
 
 
-def _seen(github: GitHub, repo: str, number: int, model: str | None) -> dict[str, str]:
-    """Return the digests that our summary comment remembers, if the same model made it."""
+def _seen(github: GitHub, repo: str, number: int) -> tuple[dict[str, str], str]:
+    """Return the digests that our summary comment remembers, and the model that made it."""
     for comment in github.pages(f"/repos/{repo}/issues/{number}/comments"):
         marker = read_marker(comment, github.login)
         if marker is not None and marker["kind"] == "review":
             files = marker.get("files")
-            return dict(files) if marker.get("model") == model and isinstance(files, dict) else {}
-    return {}
+            return dict(files) if isinstance(files, dict) else {}, str(marker.get("model", ""))
+    return {}, ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -91,8 +91,14 @@ class PullFacts:
     """First comment's id to the thread's id and whether it is resolved."""
     login: str
     """Whose comments are ours."""
-    seen: Mapping[str, str]
-    """Digests of the files that our last review read with the same model."""
+    seen: Mapping[str, str] = field(default_factory=dict)
+    """Digests of the files that our last review read."""
+    seen_by: str = ""
+    """The model that read them."""
+
+    def known(self, model: str) -> Mapping[str, str]:
+        """Return the digests of what this model read already."""
+        return self.seen if model == self.seen_by else {}
 
 
 def fingerprint(path: str, side: Side, code: Sequence[str], category: str) -> str:
@@ -303,7 +309,8 @@ def _remembered(pull: PullFacts, found: Found) -> dict[str, str]:
     """Return the digests of the files that were reviewed now, or before and not changed since."""
     now = digests(pull.patch)
     read = {_short(path) for path in found.reviewed} - {_short(one.path) for one in found.skipped}
-    kept = {name: value for name, value in now.items() if name in read or pull.seen.get(name) == value}
+    before = pull.known(found.model)
+    kept = {name: value for name, value in now.items() if name in read or before.get(name) == value}
     return dict(list(kept.items())[:_MOST_DIGESTS])
 
 
@@ -330,7 +337,7 @@ def _listed(findings: Sequence[Finding]) -> list[str]:
 
 def _coverage(pull: PullFacts, found: Found) -> list[str]:
     """Say what was reviewed, and of everything else why not."""
-    same = set(unchanged(pull.patch, pull.seen)) - set(found.reviewed)
+    same = set(unchanged(pull.patch, pull.known(found.model))) - set(found.reviewed)
     skipped = dict(pull.without_patch) | {one.path: one.reason for one in found.skipped}
     skipped |= {part.path or "a file": part.reason for part in pull.patch.refused}
     told = {*found.reviewed, *same, *skipped}

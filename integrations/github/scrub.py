@@ -9,7 +9,7 @@ from typing import Any
 
 from understudy.core.redaction import redact, redact_value
 
-__all__ = ["Scrubber"]
+__all__ = ["Scrubber", "is_secret"]
 
 _SECRET_NAME = re.compile(
     r"(?i)(token|secret|passw|passphrase|credential|api_?key|private_?key|access_?key|_pat$|_key$)"
@@ -32,13 +32,18 @@ _SHORTEST = 8
 """Shorter values are words that stand in texts for other reasons."""
 
 
+def is_secret(variable: str) -> bool:
+    """Whether an environment variable's name says that its value is a secret."""
+    return _SECRET_NAME.search(variable) is not None
+
+
 class Scrubber:
     """Takes secrets out of texts; also those that only the environment gives away, by the variable's name."""
 
     def __init__(self, environment: Mapping[str, str] | None = None, *more: str) -> None:
         """Remember the secrets of ``environment`` (the process's own by default) and ``more`` values."""
         given = os.environ if environment is None else environment
-        named = {value.strip() for name, value in given.items() if _SECRET_NAME.search(name)}
+        named = {value.strip() for name, value in given.items() if is_secret(name)}
         # A secret of several lines is also one when a tool prints a single line of it.
         values = {line.strip() for value in [*named, *more] for line in value.split("\n")}
         found = sorted((value for value in values if len(value) >= _SHORTEST), key=len, reverse=True)

@@ -146,6 +146,13 @@ def _repository(it: Routes, asked: Asked) -> Answer:
     return Answer(200, it.shapes.repository())
 
 
+@route("GET", R + "/pulls")
+def _pulls(it: Routes, asked: Asked) -> Answer:
+    state = asked.query.get("state", "open")
+    found = [pull for pull in it.repo.pulls.values() if it.repo.issues[pull.number].state == state]
+    return it.paged(asked, [it.shapes.pull(pull) for pull in found])
+
+
 @route("GET", R + "/pulls/comments")
 def _all_review_comments(it: Routes, asked: Asked) -> Answer:
     since = asked.query.get("since", "")
@@ -325,7 +332,9 @@ def _events(it: Routes, asked: Asked) -> Answer:
 
 @route("GET", R + "/commits/{commit_sha}/pulls")
 def _pulls_of_commit(it: Routes, asked: Asked) -> Answer:
-    found = [pull for pull in it.repo.pulls.values() if asked.ids["commit_sha"] in pull.commits]
+    # Of a fork's commits GitHub does not say in which pull request they are.
+    own = [pull for pull in it.repo.pulls.values() if pull.head_repo == it.repo.full_name]
+    found = [pull for pull in own if asked.ids["commit_sha"] in pull.commits]
     return it.paged(asked, [it.shapes.pull(pull) for pull in found])
 
 

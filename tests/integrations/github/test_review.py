@@ -40,7 +40,7 @@ def opened(fake: FakeGitHub, *more: PullFile) -> int:
 
 
 def planned(github: GitHub, review: Found, number: int = 1, **changes: Any) -> Plan:
-    return plan_review(fetch_pull(github, "team/app", number, review.model), review, github.scrubber, **changes)
+    return plan_review(fetch_pull(github, "team/app", number), review, github.scrubber, **changes)
 
 
 def applied(github: GitHub, review: Found, **changes: Any) -> carrying.Outcome:
@@ -135,11 +135,11 @@ def test_a_push_while_reading_is_noticed_and_the_new_head_is_read(fake: FakeGitH
     number = opened(fake)
     new = [PullFile("a.py", patch=PATCH.replace("password", "secret_word"))]
     fake.before("GET", "/files", lambda: fake.repo.push(number, new))
-    facts = fetch_pull(github, "team/app", number, None)
+    facts = fetch_pull(github, "team/app", number)
     assert facts.head == fake.repo.pulls[number].head
     fake.chance = lambda asked: fake.repo.push(number, new) and None if asked.path.endswith("/files") else None
     with pytest.raises(ServiceError, match="was pushed to each of 3 times"):
-        fetch_pull(github, "team/app", number, None)
+        fetch_pull(github, "team/app", number)
 
 
 @pytest.mark.parametrize("fault", ["502 after", "hang after", "drop after", "500", "403 secondary", "429"])
@@ -268,7 +268,7 @@ def test_coverage_names_what_was_not_reviewed(fake: FakeGitHub, github: GitHub) 
 def test_three_thousand_files_are_the_most_and_the_coverage_says_so(fake: FakeGitHub, github: GitHub) -> None:
     fake.repo.open_pull([PullFile(f"f{number}.txt", patch=None) for number in range(3100)])
     fake.repo.pulls[1].files[0].patch = PATCH
-    facts = fetch_pull(github, "team/app", 1, None)
+    facts = fetch_pull(github, "team/app", 1)
     plan = plan_review(facts, found(reviewed=["f0.txt"]), github.scrubber)
     body = next(step.body for step in plan.steps if isinstance(step, CommentStep))
     assert "Reviewed 1 of 3100 changed files; 2999 skipped; 100 never seen, because GitHub lists at most 3,000" in body
@@ -291,9 +291,9 @@ def test_files_that_did_not_change_since_are_remembered_even_over_a_rebase(fake:
     )
     from understudy.integrations.github.review import unchanged
 
-    facts = fetch_pull(github, "team/app", number, "code-review-1")
-    assert unchanged(facts.patch, facts.seen) == ["a.py"]
-    assert fetch_pull(github, "team/app", number, "another-model").seen == {}
+    facts = fetch_pull(github, "team/app", number)
+    assert unchanged(facts.patch, facts.known("code-review-1")) == ["a.py"]
+    assert facts.known("another-model") == {}
 
 
 def test_changes_are_requested_only_when_a_person_says_so(fake: FakeGitHub, github: GitHub) -> None:
