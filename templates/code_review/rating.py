@@ -122,5 +122,5 @@ def _kappa(sheets: Sequence[Mapping[str, int]]) -> float | None:
         both = sorted(one.keys() & other.keys())
         ours, theirs = [one[name] for name in both], [other[name] for name in both]
         if len({*ours, *theirs}) > 1:
-            values.append(float(cohen_kappa_score(ours, theirs, weights="quadratic")))
+            values.append(float(cohen_kappa_score(ours, theirs, labels=range(1, len(SCALE) + 1), weights="quadratic")))
     return sum(values) / len(values) if values else None
