@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from understudy.core.bases import token_counter
+from understudy.core.memory import peak_memory, reset_peak
 from understudy.core.records import Message
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Request:
     schema: dict[str, Any] | None = None
     """JSON schema the answer must satisfy, enforced token by token; None for free text."""
     max_new_tokens: int = 256
+    compact: bool = True
+    """Whether the schema allows no whitespace between JSON tokens; a base that was never tuned may want some."""
     temperature: float = 0.0
     """0 takes the likeliest token every time; above, tokens are drawn."""
     seed: int = 0
@@ -52,8 +55,14 @@ class Generation:
     """Probability of the first property's value in a JSON answer, 0..1; None for free text."""
     seconds: float
     """Wall time of the batch divided by its size."""
+    peak_bytes: int = 0
+    """Most memory in use while the batch ran; 0 when unknown."""
     steps: tuple[tuple[int, float], ...] = ()
     """For each token the length of ``text`` up to its end, in characters, and its log-probability."""
+
+    def __post_init__(self) -> None:
+        """Take the steps as JSON gives them back, too: as lists."""
+        object.__setattr__(self, "steps", tuple((int(end), float(logprob)) for end, logprob in self.steps))
 
     def span_logprob(self, start: int, end: int) -> float:
         """Return the sum of the log-probabilities of the tokens that overlap ``text[start:end]``."""
@@ -132,6 +141,7 @@ class LocalEngine:
         from transformers import LogitsProcessorList
 
         started = time.perf_counter()
+        reset_peak(self._model.device.type)
         pad = int(self._tokenizer.pad_token_id)
         width = max(map(len, prompts))
         rows = torch.full((len(prompts), width), pad)
@@ -160,9 +170,10 @@ class LocalEngine:
             )
         chosen = self._model.compute_transition_scores(out.sequences, out.scores, normalize_logits=True)
         seconds = (time.perf_counter() - started) / len(requests)
+        peak = peak_memory(self._model.device.type)
         fresh = out.sequences[:, width:]
         return [
-            self._answer(request, ids, fresh[row], chosen[row], seconds)
+            replace(self._answer(request, ids, fresh[row], chosen[row], seconds), peak_bytes=peak)
             for row, (request, ids) in enumerate(zip(requests, prompts, strict=True))
         ]
 
@@ -171,7 +182,7 @@ class LocalEngine:
 
         size = int(self._model.config.vocab_size)
         view = guidance_tokenizer(self._tokenizer, size, self._stops)
-        grammars = [None if r.schema is None else compile_schema(r.schema, view) for r in requests]
+        grammars = [None if r.schema is None else compile_schema(r.schema, view, compact=r.compact) for r in requests]
         return SchemaConstraint(grammars, view, self._stops[0], pad, size)
 
     def _answer(
@@ -189,7 +200,7 @@ class LocalEngine:
         if request.schema is not None:
             confidence = float(spent[: self._first_field(ids[:length])].sum().exp())
         steps = tuple(zip(self._ends(ids[:length]), spent.tolist(), strict=False))
-        return Generation(str(text), finish, len(prompt), length, float(spent.sum()), confidence, seconds, steps)
+        return Generation(str(text), finish, len(prompt), length, float(spent.sum()), confidence, seconds, steps=steps)
 
     def _ends(self, ids: list[int]) -> list[int]:
         """Return the length of the text up to each token; one token is seldom a text of its own."""

@@ -267,7 +267,8 @@ def _children(node: Any) -> Iterator[Any]:
     """Yield the nodes right below one; three times as fast as LibCST's own ``children``, which walks with a visitor."""
     from libcst import CSTNode
 
-    for name in _fields(type(node)):
+    kind: Any = type(node)
+    for name in _fields(kind):
         value = getattr(node, name)
         for child in value if isinstance(value, (tuple, list)) else (value,):
             if isinstance(child, CSTNode):

@@ -18,8 +18,8 @@ DIFF = "@@ -1,4 +1,4 @@\n a\n-b\n+c\n d\n e\n"
 
 def example(number: int, *remarks: dict[str, Any]) -> Example:
     output = Review.model_validate({"comments": list(remarks)}).model_dump(mode="json")
-    return Example(id=str(number), pack="code-review", group=str(number), input={"path": "x", "diff": DIFF}, output=output,
-                   source=Source(origin="t"))  # fmt: skip
+    return Example(id=str(number), pack="code-review", group=str(number), input={"path": "x", "diff": DIFF},
+                   output=output, source=Source(origin="t"))  # fmt: skip
 
 
 def prediction(number: int, *remarks: dict[str, Any], confidence: float | None = None, **more: Any) -> Prediction:
