@@ -47,7 +47,8 @@ def can_write(piece: ReviewInput, message: str) -> bool:
 def _pattern(names: tuple[str, ...]) -> str:
     word = "(?:" + "|".join([*(re.escape(name) for name in names), "[0-9]{1,9}"]) + ")"
     between = f"{_BETWEEN}{{0,{_MAX_BETWEEN}}}"
-    quoted = f"{between}{word}(?:{_BETWEEN}{{1,{_MAX_BETWEEN}}}{word}){{0,{_MAX_WORDS - 1}}}{between}"
+    words = f"{between}{word}(?:{_BETWEEN}{{1,{_MAX_BETWEEN}}}{word}){{0,{_MAX_WORDS - 1}}}{between}"
+    quoted = f"(?:{words}|{_BETWEEN}{{1,{_MAX_BETWEEN}}})"
     prose = f"{_PROSE}{{0,{_MAX_PROSE}}}"
     return (
         f"{_PROSE}{{1,{_MAX_PROSE}}}(?:`{quoted}`{prose}){{0,{_MAX_QUOTED}}}|(?:`{quoted}`{prose}){{1,{_MAX_QUOTED}}}"
