@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from understudy.core.bases import token_counter
@@ -35,6 +36,10 @@ class Request:
     max_new_tokens: int = 256
     compact: bool = True
     """Whether the schema allows no whitespace between JSON tokens; a base that was never tuned may want some."""
+    temperature: float = 0.0
+    """0 takes the likeliest token every time; above, tokens are drawn."""
+    seed: int = 0
+    """Decides what is drawn; requests of one batch are drawn with the seed of the first."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,21 @@ class Generation:
     """Wall time of the batch divided by its size."""
     peak_bytes: int = 0
     """Most memory in use while the batch ran; 0 when unknown."""
+    steps: tuple[tuple[int, float], ...] = ()
+    """For each token the length of ``text`` up to its end, in characters, and its log-probability."""
+
+    def __post_init__(self) -> None:
+        """Take the steps as JSON gives them back, too: as lists."""
+        object.__setattr__(self, "steps", tuple((int(end), float(logprob)) for end, logprob in self.steps))
+
+    def span_logprob(self, start: int, end: int) -> float:
+        """Return the sum of the log-probabilities of the tokens that overlap ``text[start:end]``."""
+        total, begin = 0.0, 0
+        for stop, logprob in self.steps:
+            if begin < end and stop > start:
+                total += logprob
+            begin = stop
+        return total
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
@@ -81,7 +101,7 @@ def stop_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tupl
 
 
 class LocalEngine:
-    """A transformers model in this process: batched, left-padded, greedy.
+    """A transformers model in this process: batched, left-padded, greedy unless a request says otherwise.
 
     Not thread-safe; loading costs seconds, so keep one.
     """
@@ -111,14 +131,16 @@ class LocalEngine:
         ``progress`` is called with the number of requests finished since its last call.
         """
         prompts = [prompt_ids(self._tokenizer, request.messages) for request in requests]
-        order = sorted(range(len(requests)), key=lambda index: len(prompts[index]))
+        order = sorted(range(len(requests)), key=lambda index: (requests[index].temperature, len(prompts[index])))
         results: dict[int, Generation] = {}
-        for at in range(0, len(order), self._batch_size):
-            chosen = order[at : at + self._batch_size]
-            answers = self._batch([requests[index] for index in chosen], [prompts[index] for index in chosen])
-            results.update(zip(chosen, answers, strict=True))
-            if progress is not None:
-                progress(len(chosen))
+        for _, alike in groupby(order, key=lambda index: requests[index].temperature):
+            same = list(alike)
+            for at in range(0, len(same), self._batch_size):
+                chosen = same[at : at + self._batch_size]
+                answers = self._batch([requests[index] for index in chosen], [prompts[index] for index in chosen])
+                results.update(zip(chosen, answers, strict=True))
+                if progress is not None:
+                    progress(len(chosen))
         return [results[index] for index in range(len(requests))]
 
     def score(
@@ -143,13 +165,18 @@ class LocalEngine:
             rows[row, width - len(ids) :] = torch.tensor(ids)
             mask[row, width - len(ids) :] = 1
         processors: list[Any] = [self._constraint(requests, pad)] if any(r.schema is not None for r in requests) else []
-        with torch.inference_mode():
+        drawing: dict[str, Any] = {"do_sample": False}
+        if temperature := requests[0].temperature:
+            drawing = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+        with torch.inference_mode(), torch.random.fork_rng(enabled=bool(temperature)):
+            if temperature:
+                torch.manual_seed(requests[0].seed)
             out = self._model.generate(
                 input_ids=rows.to(self._model.device),
                 attention_mask=mask.to(self._model.device),
                 max_new_tokens=max(request.max_new_tokens for request in requests),
-                do_sample=False,
                 num_beams=1,
+                **drawing,
                 eos_token_id=list(self._stops),
                 pad_token_id=pad,
                 logits_processor=LogitsProcessorList(processors),
@@ -187,7 +214,13 @@ class LocalEngine:
         confidence = None
         if request.schema is not None:
             confidence = float(spent[: self._first_field(ids[:length])].sum().exp())
-        return Generation(str(text), finish, len(prompt), length, float(spent.sum()), confidence, seconds)
+        steps = tuple(zip(self._ends(ids[:length]), spent.tolist(), strict=False))
+        return Generation(str(text), finish, len(prompt), length, float(spent.sum()), confidence, seconds, steps=steps)
+
+    def _ends(self, ids: list[int]) -> list[int]:
+        """Return the length of the text up to each token; one token is seldom a text of its own."""
+        decode = self._tokenizer.decode
+        return [len(decode(ids[: n + 1], clean_up_tokenization_spaces=False)) for n in range(len(ids))]
 
     def _first_field(self, ids: list[int]) -> int:
         """Return how many tokens it takes to write the first property's value (to the first comma after a string)."""

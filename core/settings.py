@@ -41,6 +41,7 @@ __all__ = [
     "PreferenceSettings",
     "PrefixSettings",
     "QloraSettings",
+    "ReviewSettings",
     "Settings",
     "SourceSettings",
     "TrainSettings",
@@ -182,6 +183,24 @@ class GateSettings(Section):
         return self
 
 
+class ReviewSettings(Section):
+    """What ``understudy review`` shows of what a model finds; read by the pack ``code-review`` only."""
+
+    budget: Count = 10
+    """Comments that a review may have; the most necessary ones are kept."""
+    threshold: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = "auto"
+    """Necessity (probability of commenting rather than not) below which a comment is withheld; ``auto`` takes the one
+    that ``understudy review --calibrate`` found for the model, else 0.5."""
+    precision: float = Field(default=0.8, gt=0, le=1)
+    """Share of right comments that ``--calibrate`` looks for a threshold to reach on validation data."""
+    pieces: Count = 100
+    """Pieces of a patch (prompts) that are reviewed; the files beyond are listed as skipped."""
+    votes: Annotated[int, Field(ge=0, le=32)] = 0
+    """Samples of self-consistency: a comment stays if at least half of them make it, too; 0 asks once."""
+    skip: tuple[Text, ...] = ()
+    """Patterns of file names to leave out besides generated and vendored ones; ``*`` also matches slashes."""
+
+
 class Settings(Section):
     """The whole of ``understudy.yaml``."""
 
@@ -201,6 +220,8 @@ class Settings(Section):
     """Comparing arms on the test split."""
     gate: GateSettings = GateSettings()
     """When the tuned model may take the stage."""
+    review: ReviewSettings = ReviewSettings()
+    """How many and how sure comments a code review shows."""
     registry: Text = ".understudy"
     """Folder of dataset versions and models, relative to the folder the command runs in."""
 

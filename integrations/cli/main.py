@@ -9,7 +9,20 @@ import sys
 import typer
 
 from understudy.core.errors import UnderstudyError
-from understudy.integrations.cli import data, demo, diff, evaluate, explain, github, init, label, models, select, train
+from understudy.integrations.cli import (
+    data,
+    demo,
+    diff,
+    evaluate,
+    explain,
+    github,
+    init,
+    label,
+    models,
+    review,
+    select,
+    train,
+)
 
 __all__ = ["app", "main"]
 
@@ -36,6 +49,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
 app.command("explain")(explain.explain)
 app.command("select")(select.select)
+app.command("review")(review.review)
 app.command("diff")(diff.diff)
 app.command("label")(label.label)
 app.add_typer(github.app, name="github")

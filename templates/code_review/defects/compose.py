@@ -118,7 +118,7 @@ def _draft(
         return _Draft(None, splice(unit.text, right), right)
     if shape == "block":
         return _Draft(_without_block(unit, (*right, *wrong), rng), splice(unit.text, right), right)
-    added = bool(change.good) and rng.random() < 0.5
+    added = bool(change.good) and (rng.random() < 0.5 or (change.fresh and not operator.harmless))
     old = unit.text if added else splice(unit.text, wrong)
     extra = _extra(unit, (*right, *wrong), rng, others) if shape == "beside" else ()
     splices = (*right, *extra)

@@ -22,6 +22,8 @@ _SHAPES: dict[Shape, int] = {"edit": 35, "beside": 30, "block": 15, "function": 
 """Shares in percent, the same for defects and clean diffs."""
 _PLAIN = 0.5
 """Share of the clean diffs that come from a harmless operator and not from a defect's counterpart."""
+_PATIENCE = 20
+"""Functions tried in one shape before another one is drawn."""
 _TEST_WEIGHT = 3.0
 """Tests are three quarters of the standard library; the draw leans against them by this much."""
 
@@ -113,7 +115,9 @@ class _Draw:
             return None
         if shape not in operator.shapes:
             shape = self.rng.choices(list(operator.shapes), [_SHAPES[one] for one in operator.shapes])[0]
-        for index in self.left.setdefault(operator.name, self._candidates(operator)):
+        for failed, index in enumerate(self.left.setdefault(operator.name, self._candidates(operator))):
+            if failed and failed % _PATIENCE == 0:
+                shape = self.rng.choice(operator.shapes)
             made = None if index in self.used else self._try(operator, shape, self.found[index])
             if made:
                 self.used.add(index)

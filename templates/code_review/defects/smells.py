@@ -15,7 +15,9 @@ _SMELLS = re.compile(
     | \b(md5|sha1)\b | \bimport[ ]\* | ^[ ]*assert[ ]*\( | \bverify=False
     | ^[ ]*def[ ].*=[ ]?(\[|\{|list\(|dict\(|set\() | \bnot[ ][\w.]+[ ](in|is)[ ]
     | ^[ ]*\#[ ]*(if|for|def|return|import|print|self\.|\w+[ ]=|\w+\()
-    | \.warn\( | \blogg(er|ing)\.\w+\(f["'] | \btime\.sleep\(
+    | \.warn\( | \bexcept[ ](Base)?Exception\b
+    | assertRaises\(Exception\b | \.readlines\(\) | \bsorted\([^()]*\)\[ | \.pop\(0\)
+    | \blogg(er|ing)\.\w+\(f["'] | \btime\.sleep\(
     | \b(id|type|list|dict|str|input|filter|map|object|bytes|hash|max|min|sum|len|all|any|next|dir|vars)[ ]=[ ]
     | ^[ ]*\w+[ ]=[ ]lambda | ;[ ]*\w+
     """,
