@@ -57,13 +57,12 @@ def stale_parameter_in_docstring(unit: Unit, rng: Random) -> Iterator[Change]:
         return
     start, end = unit.start(text), unit.end(text)
     for old in unit.params:
-        found = re.search(rf"(?<![\w.]){old}\b", unit.text[start:end])
-        plain = len(old) < 4 or not (
-            "_" in old or re.search(rf"[`*'\"]{old}[`*'\"]|:param {old}:|\b{old}\b is|{old}:", unit.text)
-        )
+        words = unit.text[start:end]
+        found = re.search(rf"(?<![\w.]){old}\b", words)
+        marked = "_" in old or re.search(rf"[`*'\"]{old}[`*'\"]|:param {old}:|^ *{old}(:| --)", words, re.MULTILINE)
         new = _SYNONYMS.get(old, f"new_{old}")
         splices = unit.rename(old, new)
-        if not found or plain or new in unit.text or not splices or re.search(rf"[\"'{{]{old}\b", unit.text[end:]):
+        if not found or not marked or new in unit.text or not splices or re.search(rf"[\"'{{]{old}\b", unit.text[end:]):
             continue
         mentions = [
             Splice(start + one.start(), start + one.end(), new)
@@ -151,12 +150,10 @@ def stale_comment(unit: Unit, rng: Random) -> Iterator[Change]:
         comments = [one for one in unit.all("Comment") if re.search(mentioned, one.value)]
         new = f"new_{old}" if len(old) < 8 else f"{old}_value"
         splices = unit.rename(old, new)
-        if (
-            len(comments) != 1
-            or not splices
-            or new in unit.text
-            or re.search(rf"[\"'{{]{old}\b.*[\"'}}]", unit.text.replace(comments[0].value, ""))
-        ):
+        if len(comments) != 1 or not splices or new in unit.text:
+            continue
+        code = unit.text.replace(comments[0].value, "")
+        if re.search(rf"\.{old}\b|[\"'{{]{old}\b", code):
             continue
         start = unit.start(comments[0])
         mention = re.search(rf"(?<![\w.]){old}\b", comments[0].value)

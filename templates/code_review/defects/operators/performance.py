@@ -120,7 +120,7 @@ def pop_from_front(unit: Unit, rng: Random) -> Iterator[Change]:
     "list_as_set",
     "performance",
     "minor",
-    r"^\s+(\w+) = set\(\)$",
+    r"^\s+(\w+) = set\(.*\)$(.|\n)* in \1\b",
     "`{name}` is a list now: each membership test walks through all of it. Keep the set.",
     "Quadratic: `in {name}` is linear for a list.",
     "Use a set for `{name}`; it is only added to and searched.",
@@ -128,15 +128,18 @@ def pop_from_front(unit: Unit, rng: Random) -> Iterator[Change]:
 def list_as_set(unit: Unit, rng: Random) -> Iterator[Change]:
     """What is searched in a loop is a list."""
     for node in unit.all("Assign"):
-        found = re.fullmatch(r"(\w+) = set\(\)", unit.code(node))
-        if not found or not re.search(rf"\bin {found[1]}\b", unit.text):
+        found = re.fullmatch(r"(\w+) = set\(([\w.() ]*)\)", unit.code(node))
+        if not found:
             continue
         name = found[1]
-        others = set(re.findall(rf"\b{name}\.(\w+)", unit.text))
+        uses = [one for one in unit.all("Name") if one.value == name]
         adds = [one for one in unit.all("Attribute") if unit.code(one) == f"{name}.add"]
-        if others == {"add"} and adds:
+        tests = [one for one in uses if type(unit.parent(one)).__name__ == "ComparisonTarget"]
+        tests = [one for one in tests if type(unit.parent(one).operator).__name__ in ("In", "NotIn")]
+        if tests and len(uses) == 1 + len(tests) + len(adds):
             bad = [unit.replace(one, f"{name}.append") for one in adds]
-            yield Change((unit.replace(node.value, "[]"), *bad), {"name": name})
+            new = f"list({found[2]})" if found[2] else "[]"
+            yield Change((unit.replace(node.value, new), *bad), {"name": name})
 
 
 @defect(
