@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from understudy.core.scoring import ClosedQuestion
+
 __all__ = ["Generation", "LocalEngine", "Request", "prompt_ids"]
 
 
@@ -113,6 +115,14 @@ class LocalEngine:
             if progress is not None:
                 progress(len(chosen))
         return [results[index] for index in range(len(requests))]
+
+    def score(
+        self, questions: Sequence[ClosedQuestion], progress: Callable[[int], None] | None = None
+    ) -> list[list[float]]:
+        """Return for each question the probability of each of its choices (see ``scoring.py``); nothing is written."""
+        from understudy.core.scoring import score_closed
+
+        return score_closed(self._model, self._tokenizer, questions, batch_size=self._batch_size, progress=progress)
 
     def _batch(self, requests: list[Request], prompts: list[list[int]]) -> list[Generation]:
         import torch

@@ -22,6 +22,7 @@ from understudy.core._training_settings import (
 )
 from understudy.core.errors import BadInput
 from understudy.core.files import canonical_json, sha256_bytes
+from understudy.core.taxonomy import Taxonomy
 from understudy.core.typed_yaml import load_yaml_model, parse_yaml, validate_model
 
 __all__ = [
@@ -77,6 +78,9 @@ class SourceSettings(Section):
     """Raw material for the builder: files or folders, relative to the folder the command runs in."""
     licence: str = ""
     """SPDX identifier of the material, written to the dataset card; empty when unknown."""
+    split_by: Literal["item", "project"] = "item"
+    """``project`` keeps all examples of a project in one split, to measure transfer; builders that know projects
+    read it."""
 
 
 class DataSettings(Section):
@@ -183,6 +187,8 @@ class Settings(Section):
     """Name of the task pack."""
     base: BaseSettings = BaseSettings()
     """The model to start from."""
+    taxonomy: Taxonomy = Taxonomy()
+    """The labels of a labelling task; other tasks do not read it."""
     data: DataSettings = DataSettings()
     """From raw material to a dataset version."""
     train: TrainSettings = TrainSettings()

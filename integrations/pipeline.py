@@ -72,6 +72,9 @@ def build_dataset(
         context = BuildContext(
             count_tokens=count,
             prompt_budget=settings.data.prompt_budget,
+            taxonomy=settings.taxonomy,
+            licence=source.licence,
+            split_by=source.split_by,
             paths=[Path(path) for path in source.paths],
             limit=settings.data.max_examples,
             rng=random.Random(settings.data.seed),

@@ -9,7 +9,7 @@ import sys
 import typer
 
 from understudy.core.errors import UnderstudyError
-from understudy.integrations.cli import data, demo, diff, evaluate, explain, github, init, models, select, train
+from understudy.integrations.cli import data, demo, diff, evaluate, explain, github, init, label, models, select, train
 
 __all__ = ["app", "main"]
 
@@ -37,6 +37,7 @@ app.add_typer(models.app, name="models")
 app.command("explain")(explain.explain)
 app.command("select")(select.select)
 app.command("diff")(diff.diff)
+app.command("label")(label.label)
 app.add_typer(github.app, name="github")
 
 
