@@ -69,6 +69,7 @@ def run_evaluation(
     """Evaluate with a progress bar per arm; return the report and the folder with its files."""
     from understudy.core.pack import load_pack
     from understudy.evals.report import write_report
+    from understudy.integrations import labelling
     from understudy.integrations.pipeline import curve_of
     from understudy.integrations.pipeline import evaluate as run
 
@@ -79,5 +80,33 @@ def run_evaluation(
             settings, load_pack(manifest.pack), version, manifest, splits, hardware, lambda a, d, n: tell(a, d, n, "")
         )
     folder = Path(settings.registry) / "reports" / version.id
+    if manifest.pack == labelling.PACK:
+        _judge_stack(settings, version, manifest, splits, hardware, done.report, folder)
     write_report(done.report, folder, loss_curve=curve_of(settings, version, manifest))
     return done.report, folder
+
+
+def _judge_stack(
+    settings: Settings,
+    version: ModelVersion,
+    manifest: DatasetVersion,
+    splits: dict[str, list[Example]],
+    hardware: Hardware,
+    report: Report,
+    folder: Path,
+) -> None:
+    """Decide who answers `understudy label`: the reference, or the stack of it and the tuned model."""
+    from understudy.core.models import version_engine
+    from understudy.core.registry import Registry
+    from understudy.evals.report import write_report
+    from understudy.integrations.labelling import judge_stack
+
+    registry = Registry(Path(settings.registry))
+    engine = version_engine(registry, version, hardware, batch_size=settings.evaluate.batch_size)
+    judged = judge_stack(settings, manifest, splits, report.identity, engine, folder / "stack")
+    write_report(judged, folder / "stack")
+    assert judged.gate is not None
+    values = ", ".join(f"{arm.name} {arm.metrics[judged.primary].value:.3f}" for arm in judged.arms)
+    stderr().print(f"  {judged.primary}: {values}")
+    answers = "the stack answers" if judged.gate.verdict == "pass" else "the reference answers"
+    stderr().print(f"  stack against reference: {judged.gate.verdict}, so {answers} `understudy label`")

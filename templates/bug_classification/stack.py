@@ -45,7 +45,9 @@ def fit_stack(
     fitted: dict[str, Fitted] = {}
     for group in taxonomy.effective:
         name = group.name
-        rows = [at for at, target in enumerate(targets) if name in target and name in reference[at] and name in scored[at]]
+        rows = [
+            at for at, target in enumerate(targets) if name in target and name in reference[at] and name in scored[at]
+        ]
         if not rows:
             continue
         truths = [targets[at][name] for at in rows]
@@ -60,7 +62,9 @@ def fit_stack(
     return Stack(model=model, weights=weights, content_free=kept, fitted=fitted)
 
 
-def _weight(ours: Sequence[Mapping[str, float]], theirs: Sequence[Mapping[str, float]], truths: Sequence[object]) -> float:
+def _weight(
+    ours: Sequence[Mapping[str, float]], theirs: Sequence[Mapping[str, float]], truths: Sequence[object]
+) -> float:
     """Return the language model's share of the mixture, 0 to 1."""
     from scipy.optimize import minimize_scalar
 
