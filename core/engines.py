@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from understudy.core.bases import token_counter
+from understudy.core.memory import peak_memory, reset_peak
 from understudy.core.records import Message
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Request:
     schema: dict[str, Any] | None = None
     """JSON schema the answer must satisfy, enforced token by token; None for free text."""
     max_new_tokens: int = 256
+    compact: bool = True
+    """Whether the schema allows no whitespace between JSON tokens; a base that was never tuned may want some."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Generation:
     """Probability of the first property's value in a JSON answer, 0..1; None for free text."""
     seconds: float
     """Wall time of the batch divided by its size."""
+    peak_bytes: int = 0
+    """Most memory in use while the batch ran; 0 when unknown."""
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
@@ -124,6 +129,7 @@ class LocalEngine:
         from transformers import LogitsProcessorList
 
         started = time.perf_counter()
+        reset_peak(self._model.device.type)
         pad = int(self._tokenizer.pad_token_id)
         width = max(map(len, prompts))
         rows = torch.full((len(prompts), width), pad)
@@ -147,9 +153,10 @@ class LocalEngine:
             )
         chosen = self._model.compute_transition_scores(out.sequences, out.scores, normalize_logits=True)
         seconds = (time.perf_counter() - started) / len(requests)
+        peak = peak_memory(self._model.device.type)
         fresh = out.sequences[:, width:]
         return [
-            self._answer(request, ids, fresh[row], chosen[row], seconds)
+            replace(self._answer(request, ids, fresh[row], chosen[row], seconds), peak_bytes=peak)
             for row, (request, ids) in enumerate(zip(requests, prompts, strict=True))
         ]
 
@@ -158,7 +165,7 @@ class LocalEngine:
 
         size = int(self._model.config.vocab_size)
         view = guidance_tokenizer(self._tokenizer, size, self._stops)
-        grammars = [None if r.schema is None else compile_schema(r.schema, view) for r in requests]
+        grammars = [None if r.schema is None else compile_schema(r.schema, view, compact=r.compact) for r in requests]
         return SchemaConstraint(grammars, view, self._stops[0], pad, size)
 
     def _answer(

@@ -15,6 +15,7 @@ __all__ = [
     "DatasetVersion",
     "Example",
     "Feedback",
+    "Judgement",
     "Message",
     "ModelVersion",
     "Prediction",
@@ -85,6 +86,21 @@ class Preference(Record):
     source: Source
 
 
+class Judgement(Record):
+    """One answer somebody liked or did not, without another one to compare it with."""
+
+    version: Literal[1] = 1
+    id: str
+    pack: str
+    group: str
+    input: dict[str, Any]
+    output: dict[str, Any]
+    good: bool
+    reason: str = ""
+    """Where the verdict comes from (``truth``, ``corrupt``, ``sampled``, ``feedback`` ...)."""
+    source: Source
+
+
 class Problem(Record):
     """One thing a format validator found wrong with an answer."""
 
@@ -111,6 +127,8 @@ class Prediction(Record):
     completion_tokens: int = 0
     seconds: float = 0.0
     """Wall time of the batch divided by its size."""
+    peak_bytes: int = 0
+    """Most memory in use while the batch ran; 0 when unknown."""
 
 
 class Feedback(Record):
@@ -176,6 +194,10 @@ class ModelVersion(Record):
     dataset_digest: str
     parent: str | None = None
     """Model version this stage started from, if not from the base itself."""
+    stage: Literal["sft", "dpo", "kto"] = "sft"
+    """How it was trained last."""
+    preferences_digest: str = ""
+    """SHA-256 over the canonical lines of the pairs or judgements it was tuned on; empty after ``sft``."""
     files: dict[str, str]
     """Relative path to SHA-256; each file is stored once, under its digest."""
     settings: dict[str, Any]

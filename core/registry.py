@@ -68,6 +68,8 @@ class Registry:
         dataset_digest: str,
         settings: Mapping[str, Any],
         parent: str | None = None,
+        stage: Literal["sft", "dpo", "kto"] = "sft",
+        preferences_digest: str = "",
         metrics: Mapping[str, float] | None = None,
         template_digest: str = "",
         environment: Mapping[str, str] | None = None,
@@ -97,6 +99,8 @@ class Registry:
                 dataset=dataset,
                 dataset_digest=dataset_digest,
                 parent=parent,
+                stage=stage,
+                preferences_digest=preferences_digest,
                 files=files,
                 settings=dict(settings),
                 metrics=dict(metrics or {}),
@@ -131,6 +135,11 @@ class Registry:
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
         return target
+
+    def size(self, version: ModelVersion) -> int:
+        """Return how many bytes the version's own files have; 0 for those that are missing."""
+        paths = (self.objects.path(digest) for digest in version.files.values())
+        return sum(path.stat().st_size for path in paths if path.exists())
 
     def get(self, reference: str) -> ModelVersion:
         """Return a version by its id, by a prefix only it has, or by ``pack@alias``.

@@ -16,7 +16,7 @@ from understudy.core.records import Example
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["IGNORE", "Row", "completion_text", "make_rows"]
+__all__ = ["IGNORE", "Row", "answer_row", "completion_text", "make_rows"]
 
 IGNORE = -100
 """Label of a token that is read but not learnt (PyTorch's ``ignore_index``)."""
@@ -28,6 +28,11 @@ class Row:
 
     input_ids: list[int]
     labels: list[int]
+
+
+def answer_row(prompt: list[int], answer: list[int]) -> Row:
+    """Return the row that teaches ``answer`` and only reads ``prompt``."""
+    return Row(prompt + answer, [IGNORE] * len(prompt) + answer)
 
 
 def completion_text(output: BaseModel) -> str:
@@ -58,5 +63,5 @@ def make_rows(
                 f"example {example.id} needs {len(prompt) + len(completion)} tokens and train.max_length is "
                 f"{max_length}: raise it, or lower data.prompt_budget and rebuild the dataset"
             )
-        rows.append(Row(prompt + completion, [IGNORE] * len(prompt) + completion))
+        rows.append(answer_row(prompt, completion))
     return rows

@@ -9,9 +9,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from understudy.core._section import Count, Section, Seed, Share, Text
+from understudy.core._training_settings import (
+    AdapterSettings,
+    Ia3Settings,
+    LoraSettings,
+    Method,
+    PreferenceSettings,
+    PrefixSettings,
+    QloraSettings,
+    TrainSettings,
+)
 from understudy.core.errors import BadInput
 from understudy.core.files import canonical_json, sha256_bytes
-from understudy.core.section import Section
 from understudy.core.taxonomy import Taxonomy
 from understudy.core.typed_yaml import load_yaml_model, parse_yaml, validate_model
 
@@ -26,6 +36,7 @@ __all__ = [
     "Ia3Settings",
     "LoraSettings",
     "Method",
+    "PreferenceSettings",
     "PrefixSettings",
     "QloraSettings",
     "Settings",
@@ -38,16 +49,11 @@ __all__ = [
 SETTINGS_FILE = "understudy.yaml"
 """Name of the settings file that the commands look for."""
 
-Arm = Literal["reference", "base", "few-shot", "retrieval", "tuned"]
-"""What an evaluation compares: no model, the base alone, with fixed examples, with retrieved examples, and tuned."""
-
-Method = Literal["full", "lora", "qlora", "prefix", "adapter", "ia3"]
-"""How a base is tuned; ``core/tuning`` has one file for each."""
-
-Text = Annotated[str, Field(min_length=1)]
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
+ARM_PATTERN = r"^(reference|base|tuned|(few-shot|rag|retrieval|tuned\+rag)(\([1-9]\d?\))?|(model|remote):\S+)$"
+Arm = Annotated[str, Field(pattern=ARM_PATTERN)]
+"""A way of answering that an evaluation compares: ``reference`` (no model), ``base``, ``few-shot``, ``rag`` (examples
+retrieved for each sample; ``retrieval`` is its old name), ``tuned``, ``tuned+rag``, ``model:<version or pack@alias>``
+and ``remote:<model>`` behind ``evaluate.remote_url``. ``few-shot(5)`` shows five examples instead of ``few_shot_k``."""
 
 
 class BaseSettings(Section):
@@ -106,145 +112,20 @@ class DataSettings(Section):
         return self
 
 
-class LoraSettings(Section):
-    """Low-rank adapters, read when ``train.method`` is ``lora`` or ``qlora``."""
-
-    rank: int = Field(default=16, ge=1, le=1024)
-    """Inner width of the adapter; vLLM serves up to 16 unless told otherwise."""
-    alpha: float = Field(default=32, gt=0)
-    """Scale: the update is multiplied by alpha / rank (with ``rslora`` by alpha / sqrt(rank))."""
-    dropout: Share = 0.0
-    """Share of the adapter's inputs dropped while training."""
-    rslora: bool = False
-    """Rank-stabilised scaling (arXiv 2312.03732)."""
-    dora: bool = False
-    """Weight-decomposed adapters (arXiv 2402.09353); slower, and vLLM cannot serve them unmerged."""
-    target_modules: tuple[Text, ...] | Literal["all-linear"] = "all-linear"
-    """Names of the layers that get an adapter; ``all-linear`` takes every linear layer but the output head."""
-
-
-class QloraSettings(Section):
-    """The 4-bit base below the adapter (arXiv 2305.14314), read when ``train.method`` is ``qlora``."""
-
-    quant_type: Literal["nf4", "fp4"] = "nf4"
-    """The sixteen values a weight can take: ``nf4`` fits normally distributed weights, ``fp4`` is a plain float."""
-    double_quantisation: bool = True
-    """Whether the scales are quantised too; saves about 0.4 bits a weight."""
-
-
-class PrefixSettings(Section):
-    """Keys and values before the prompt in every layer (arXiv 2101.00190), read when ``train.method`` is ``prefix``.
-
-    PEFT's extra network that makes the prefix while training is not offered: its checkpoints cannot be resumed.
-    """
-
-    tokens: int = Field(default=16, ge=1, le=1024)
-    """Length of the prefix; it takes this much of the context."""
-
-
-class AdapterSettings(Section):
-    """Bottleneck layers between the base's own, read when ``train.method`` is ``adapter``."""
-
-    width: int = Field(default=64, ge=1, le=8192)
-    """Inner width of a bottleneck; it adds about 2 x width x hidden size weights each."""
-    placement: Literal["houlsby", "pfeiffer"] = "houlsby"
-    """``houlsby``: after attention and after the feed-forward part (arXiv 1902.00751); ``pfeiffer``: after the latter
-    only (arXiv 2005.00247), half as many weights."""
-    activation: Literal["gelu", "relu", "silu"] = "gelu"
-    """The bend in the bottleneck."""
-    dropout: Share = 0.0
-    """Share of the bottleneck's inner values dropped while training."""
-    target_modules: tuple[Text, ...] | Literal["auto"] = "auto"
-    """Names of the layers followed by a bottleneck, instead of those that ``placement`` finds by their usual names."""
-
-    @model_validator(mode="after")
-    def _one_way_to_place(self) -> AdapterSettings:
-        if self.target_modules != "auto" and self.placement != "houlsby":
-            raise ValueError("placement does nothing while target_modules names the layers; give one of the two")
-        return self
-
-
-class Ia3Settings(Section):
-    """Factors on keys, values and feed-forward activations (arXiv 2205.05638), read when ``train.method`` is ``ia3``.
-
-    The fewest weights of all methods; it wants a learning rate about ten times as high as LoRA's.
-    """
-
-    target_modules: tuple[Text, ...] | Literal["auto"] = "auto"
-    """Names of the layers whose output is scaled; ``auto`` takes those that make keys and values."""
-    feedforward_modules: tuple[Text, ...] | Literal["auto"] = "auto"
-    """Names of the layers whose input is scaled; ``auto`` takes the last layer of each feed-forward part."""
-
-
-class TrainSettings(Section):
-    """Tuning on the training split."""
-
-    method: Method = "full"
-    """``full`` changes all weights; ``lora`` adds low-rank updates, ``qlora`` the same over a base held in 4 bits,
-    ``adapter`` bottleneck layers, ``prefix`` keys and values before the prompt, ``ia3`` factors."""
-    epochs: float = Field(default=3, gt=0)
-    """Passes over the training split; a fraction is allowed."""
-    learning_rate: float = Field(default=2e-4, gt=0, le=1)
-    """Highest learning rate; usual are 1e-5 to 5e-5 for ``full`` on a large base, 1e-4 to 5e-4 for ``lora``, ``qlora``
-    and ``adapter``, and 3e-3 to 3e-2 for ``prefix`` and ``ia3``."""
-    batch_size: Count = 8
-    """Rows per step and device."""
-    gradient_accumulation: Count = 1
-    """Steps added up before the weights change; the effective batch is this times ``batch_size``."""
-    max_length: Count = 1024
-    """Tokens of prompt and completion together that a row may have."""
-    warmup: Share = 0.05
-    """Share of all steps over which the learning rate rises."""
-    weight_decay: float = Field(default=0.0, ge=0, lt=1)
-    """AdamW's decoupled weight decay."""
-    lora: LoraSettings = LoraSettings()
-    """Shape of ``lora`` and ``qlora``."""
-    qlora: QloraSettings = QloraSettings()
-    """How ``qlora`` holds the base."""
-    prefix: PrefixSettings = PrefixSettings()
-    """Shape of ``prefix``."""
-    adapter: AdapterSettings = AdapterSettings()
-    """Shape of ``adapter``."""
-    ia3: Ia3Settings = Ia3Settings()
-    """What ``ia3`` scales."""
-    early_stopping_patience: int = Field(default=3, ge=0)
-    """Validations without improvement after which training stops; 0 never stops early."""
-    seed: Seed = 7
-    """Decides the order of rows, dropout and new weights."""
-    threads: Count | Literal["auto"] = "auto"
-    """CPU threads; ``auto`` takes the cores this process may use."""
-
-    @model_validator(mode="after")
-    def _every_option_is_read(self) -> TrainSettings:
-        for name, methods in _READ_BY.items():
-            section: Section = getattr(self, name)
-            default = type(section)()
-            changed = [key for key in type(section).model_fields if getattr(section, key) != getattr(default, key)]
-            if changed and self.method not in methods:
-                raise ValueError(
-                    f"{name}.{changed[0]} does nothing while method is {self.method!r}; "
-                    f"remove it, or set method to {' or '.join(methods)}"
-                )
-        return self
-
-
-_READ_BY: dict[str, tuple[Method, ...]] = {
-    "lora": ("lora", "qlora"),
-    "qlora": ("qlora",),
-    "prefix": ("prefix",),
-    "adapter": ("adapter",),
-    "ia3": ("ia3",),
-}
-"""Which methods read a section of :class:`TrainSettings`."""
-
-
 class EvaluateSettings(Section):
     """Comparing arms on the test split."""
 
-    arms: tuple[Arm, ...] = ("reference", "base", "few-shot", "retrieval", "tuned")
+    arms: tuple[Arm, ...] = ("reference", "base", "few-shot", "rag", "tuned")
     """What to compare, all on the same examples."""
     few_shot_k: Count = 3
-    """Examples shown in the prompt of ``few-shot`` and ``retrieval``."""
+    """Examples shown in the prompt of ``few-shot`` and ``rag``, unless the arm names its own number."""
+    whitespace_samples: int = Field(default=12, ge=0)
+    """Validation examples on which each arm of the untuned base tries JSON with and without whitespace; the better one
+    is used. 0: without."""
+    unconstrained_samples: int = Field(default=24, ge=0)
+    """Test examples answered once more without the grammar, to report how many answers are valid without it."""
+    remote_url: str = ""
+    """Address of an OpenAI-compatible server for the ``remote:`` arms, for example ``http://127.0.0.1:8000/v1``."""
     samples: Count | None = None
     """At most this many test examples; None for all."""
     batch_size: Count = 8
@@ -258,6 +139,8 @@ class EvaluateSettings(Section):
     def _arms_differ(self) -> EvaluateSettings:
         if len(set(self.arms)) != len(self.arms):
             raise ValueError(f"arms must not repeat one: {', '.join(self.arms)}")
+        if not self.remote_url and any(arm.startswith("remote:") for arm in self.arms):
+            raise ValueError("an arm remote:<model> needs remote_url, the address of its server")
         return self
 
 
@@ -268,12 +151,27 @@ class GateSettings(Section):
     """The arm that ``tuned`` must beat."""
     min_samples: Count = 100
     """Test examples below which the gate says "inconclusive"."""
+    min_groups: Count = 10
+    """Independent groups (recipes, pull requests) below which it says so too."""
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
-    """Chance of passing a model that is no better."""
-    margin: float = Field(default=0.0, ge=0, lt=1)
-    """How much better than the baseline the primary metric must be, in the metric's unit."""
+    """Level of the two-sided test and interval: a model that is no better passes with half this chance at most."""
+    mid_p: bool = False
+    """Use the mid-p version of McNemar's test: a little more power, the level still held in practice."""
+    margin: float = Field(default=0.0, gt=-1, lt=1)
+    """How much better than the baseline the primary metric must be, in the metric's unit. Negative: it may be this
+    much worse (non-inferiority), for a model that is wanted because it is smaller or faster."""
     validity_margin: float = Field(default=0.005, ge=0, lt=1)
     """How much the share of well-formed answers may fall below the baseline's."""
+    forgetting_margin: float = Field(default=0.02, ge=0, lt=1)
+    """How much the share of general questions answered right may fall below the base's."""
+    safety_margin: float = Field(default=0.02, ge=0, lt=1)
+    """How much the share of harmful requests complied with may rise above the base's."""
+    max_seconds_p95: float | None = Field(default=None, gt=0)
+    """Seconds that 95 % of the answers may take; None for no budget."""
+    max_peak_mib: float | None = Field(default=None, gt=0)
+    """MiB of memory it may need while answering; None for no budget."""
+    max_model_mib: float | None = Field(default=None, gt=0)
+    """MiB its own files may take, without the base of an adapter; None for no budget."""
 
     @model_validator(mode="after")
     def _compares_two(self) -> GateSettings:
@@ -295,6 +193,8 @@ class Settings(Section):
     """From raw material to a dataset version."""
     train: TrainSettings = TrainSettings()
     """Tuning on the training split."""
+    preference: PreferenceSettings = PreferenceSettings()
+    """Tuning on better and worse answers."""
     evaluate: EvaluateSettings = EvaluateSettings()
     """Comparing arms on the test split."""
     gate: GateSettings = GateSettings()

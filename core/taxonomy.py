@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from understudy.core.section import Section
+from understudy.core._section import Section
 
 __all__ = ["TEMPLATES", "Group", "Label", "Taxonomy"]
 

@@ -84,6 +84,7 @@ def model_arm(
     max_prompt_tokens: int | None = None,
     batch_size: int = 8,
     constrained: bool = True,
+    compact: bool = True,
 ) -> Arm:
     """Return the arm of a model behind ``engine``.
 
@@ -98,6 +99,7 @@ def model_arm(
         max_prompt_tokens: limit of a prompt with shots; by default what the context leaves beside the answer.
         batch_size: requests per call of the engine; prompts of like length share a batch.
         constrained: hand the engine the pack's grammar for each input.
+        compact: whether that grammar allows no whitespace between JSON tokens.
     """
     limit = engine.context_length - max_new_tokens if max_prompt_tokens is None else max_prompt_tokens
 
@@ -110,7 +112,7 @@ def model_arm(
             value = _input(pack, example)
             turns = with_shots(pack, engine, value, _no_leak(choose(example), example), limit)
             schema = pack.grammar(value) if constrained else None
-            requests.append(Request(messages=turns, schema=schema, max_new_tokens=max_new_tokens))
+            requests.append(Request(turns, schema, max_new_tokens, compact))
         order = sorted(range(len(requests)), key=lambda index: (_length(requests[index].messages), index))
         found: dict[int, Prediction] = {}
         for start in range(0, len(order), batch_size):
@@ -186,6 +188,7 @@ def _read(pack: Pack, example: Example, arm: str, generation: Generation) -> Pre
         prompt_tokens=generation.prompt_tokens,
         completion_tokens=generation.completion_tokens,
         seconds=generation.seconds,
+        peak_bytes=generation.peak_bytes,
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,8 @@ from understudy.evals.results import (
     Estimate,
     Identity,
     Report,
-    Slice,
 )
+from understudy.evals.slices import slices_of
 from understudy.evals.statistics import (
     CORPUS_RESAMPLES,
     RESAMPLES,
@@ -58,6 +59,9 @@ def compare(
     corpus_resamples: int = CORPUS_RESAMPLES,
     seed: int = 0,
     created: datetime | None = None,
+    unconstrained: Mapping[str, Sequence[Prediction]] | None = None,
+    compact: Mapping[str, bool] | None = None,
+    known_classes: Iterable[str] = (),
 ) -> Report:
     """Return the report of a paired evaluation; the gate has yet to decide (:func:`understudy.evals.gate.decide`).
 
@@ -73,6 +77,9 @@ def compare(
         corpus_resamples: bootstrap draws for metrics that are recomputed.
         seed: of the resampling.
         created: time of the report; now by default.
+        unconstrained: by arm, some samples answered without the grammar.
+        compact: by arm, whether its JSON had no whitespace.
+        known_classes: strata of the training examples; those without a sample here are named in the report.
 
     Raises:
         BadInput: no samples, a missing arm, predictions that do not match the samples, or a pack without ``correct``.
@@ -92,11 +99,16 @@ def compare(
             key: _with_interval(metric.value, drawn[name].get(key), draws, alpha)
             for key, metric in scored[name].items()
         }
-        arms.append(_arm(pack, examples, predictions_by_arm[name], name, estimates, buckets[name], alpha))
+        result = _arm(pack, examples, predictions_by_arm[name], name, estimates, buckets[name], alpha)
+        free = (unconstrained or {}).get(name, ())
+        arms.append(result.model_copy(update={"compact": (compact or {}).get(name), **_without_grammar(free, alpha)}))
     comparisons = []
     for name in names[1:]:
         deltas = _deltas(scored[candidate], scored[name], drawn[candidate], drawn[name], draws, alpha)
-        comparisons.append(_paired(name, deltas, right[candidate], right[name], groups, alpha, resamples, seed))
+        one = _paired(name, deltas, right[candidate], right[name], groups, alpha, resamples, seed)
+        difference = _valid(predictions_by_arm[candidate]) - _valid(predictions_by_arm[name])
+        validity = draws.interval(float(difference.mean()), draws.values(difference), alpha)
+        comparisons.append(one.model_copy(update={"validity": _estimate(validity)}))
     lost, won = _cases(pack, examples, predictions_by_arm, right, buckets, candidate, baseline)
     return Report(
         pack=pack.name,
@@ -114,7 +126,8 @@ def compare(
         corpus_resamples=draws.corpus_resamples,
         arms=arms,
         comparisons=_with_holm(comparisons),
-        slices=_slices(examples, right[candidate], right[baseline]),
+        slices=slices_of(pack, examples, right[candidate], right[baseline]),
+        missing_classes=sorted(set(known_classes) - {example.stratum for example in examples}),
         regressions=lost,
         improvements=won,
     )
@@ -147,6 +160,9 @@ def _score(pack: Pack, examples: Sequence[Example], predictions: Sequence[Predic
     for key, metric in metrics.items():
         if not math.isfinite(metric.value):
             raise BadInput(f"pack {pack.name} scores {key!r} of arm {arm!r} as {metric.value}; it must be a number")
+        for example, score in zip(examples, metric.per_sample or (), strict=False):
+            if not math.isfinite(score):
+                raise BadInput(f"pack {pack.name} scores {key!r} of {example.id!r} (arm {arm!r}) as {score}")
     return metrics
 
 
@@ -236,27 +252,8 @@ def _with_holm(comparisons: list[Comparison]) -> list[Comparison]:
     return [one.model_copy(update={"p_adjusted": p}) for one, p in zip(comparisons, adjusted, strict=True)]
 
 
-def _slices(examples: Sequence[Example], ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> list[Slice]:
-    """One slice per stratum, the largest loss first; the sign-flip test respects groups inside a slice too."""
-    found = []
-    for name in sorted({example.stratum for example in examples}):
-        rows = [at for at, example in enumerate(examples) if example.stratum == name]
-        difference = ours[rows] - theirs[rows]
-        found.append(
-            Slice(
-                name=name,
-                n=len(rows),
-                candidate=float(ours[rows].mean()),
-                baseline=float(theirs[rows].mean()),
-                wins=int(np.sum(difference > 0)),
-                losses=int(np.sum(difference < 0)),
-                p=sign_flip(difference, [examples[at].group for at in rows]),
-                p_adjusted=1.0,
-            )
-        )
-    adjusted = holm([one.p for one in found])
-    found = [one.model_copy(update={"p_adjusted": p}) for one, p in zip(found, adjusted, strict=True)]
-    return sorted(found, key=lambda one: (one.candidate - one.baseline, one.name))
+def _valid(predictions: Sequence[Prediction]) -> NDArray[np.float64]:
+    return np.asarray([made.output is not None for made in predictions], dtype=np.float64)
 
 
 def _buckets(predictions: Sequence[Prediction], right: NDArray[np.float64]) -> list[Bucket]:
@@ -283,6 +280,9 @@ def _arm(
     counts = Counter(buckets)
     n = len(predictions)
     p50, p95 = np.quantile([made.seconds for made in predictions], [0.5, 0.95])
+    tokens = sum(made.completion_tokens for made in predictions)
+    seconds = sum(made.seconds for made in predictions)
+    peak = max(made.peak_bytes for made in predictions)
     field = decisive_field(pack, examples)
     return ArmResult(
         name=name,
@@ -294,8 +294,18 @@ def _arm(
         completion_tokens_mean=float(np.mean([made.completion_tokens for made in predictions])),
         seconds_p50=float(p50),
         seconds_p95=float(p95),
+        tokens_per_second=tokens / seconds if tokens and seconds else None,
+        peak_mib=peak / 2**20 if peak else None,
         classes=class_table(field, examples, predictions) if field else None,
     )
+
+
+def _without_grammar(predictions: Sequence[Prediction], alpha: float) -> dict[str, Any]:
+    if not predictions:
+        return {}
+    valid = sum(made.output is not None for made in predictions)
+    share = _estimate(wilson(valid, len(predictions), alpha))
+    return {"unconstrained_valid": share, "unconstrained_n": len(predictions)}
 
 
 def _cases(

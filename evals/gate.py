@@ -8,10 +8,13 @@ from statistics import NormalDist
 
 from understudy.core.errors import BadInput
 from understudy.evals.results import Comparison, Estimate, GateResult, Report, Verdict
+from understudy.evals.statistics import Interval, non_inferior, samples_needed, wilson
 
 __all__ = ["GateSettings", "apply_gate", "decide"]
 
 _POWER = 0.8
+_WORTH = 0.05
+"""Difference in right answers that is worth finding when none was seen at all."""
 
 
 @dataclass(frozen=True)
@@ -27,22 +30,34 @@ class GateSettings:
     """With fewer independent groups a bootstrap by group is too narrow to be trusted."""
     alpha: float = 0.05
     """Level of the test and, as ``1 - alpha``, of the intervals."""
+    mid_p: bool = False
+    """Use McNemar's mid-p instead of the exact p, where every group is one sample."""
     margin: float = 0.0
-    """The primary metric must improve by more than this (lower end of the interval)."""
+    """The primary metric must improve by more than this (lower end of the interval). Below zero it is a margin of
+    non-inferiority: the metric may fall by less than that, and no test has to show an improvement."""
     validity_margin: float = 0.005
     """The share of schema-valid answers may be this much below the baseline's."""
+    forgetting_margin: float = 0.02
+    """The share of general questions answered right may be this much below the base's."""
+    safety_margin: float = 0.02
+    """The share of harmful requests complied with may be this much above the base's."""
     baseline: str = "few-shot"
     """The arm to beat."""
     max_seconds_p95: float | None = None
     """Latency budget per answer; None for no budget."""
+    max_peak_mib: float | None = None
+    """Memory budget while answering; None for no budget."""
+    max_model_mib: float | None = None
+    """Budget for the version's own files; None for no budget."""
 
 
 def decide(report: Report, settings: GateSettings) -> GateResult:
     """Return the verdict on a report.
 
-    It is ``fail`` when the candidate is surely not better than the margin (upper end of the interval), answers less
-    validly, exceeds its latency budget, or gets significantly worse on a stratum; ``pass`` when the interval of the
-    primary metric lies above the margin and the paired test on correctness agrees; otherwise ``inconclusive``.
+    It is ``fail`` when the candidate is surely not better than the margin (upper end of the interval), surely answers
+    less validly or forgot more than its margins allow, exceeds a budget, or gets significantly worse on a slice;
+    ``pass`` when the interval of the primary metric lies above the margin, the paired test on correctness agrees and
+    validity and forgetting are shown to be non-inferior; otherwise ``inconclusive``.
 
     Raises:
         BadInput: the baseline was not compared, or the report's intervals have another level.
@@ -54,10 +69,10 @@ def decide(report: Report, settings: GateSettings) -> GateResult:
     needed = _samples_that_decide(report, comparison, settings) if verdict == "inconclusive" else None
     reasons = failures or doubts or [_success(report, comparison, settings)]
     if needed is not None and needed > report.n:
-        reasons = [*reasons, f"if the observed difference is the true one, about {needed} samples would decide it"]
+        reasons = [*reasons, _decided_by(report, comparison, settings, needed)]
     return GateResult(
         verdict=verdict,
-        reasons=[*reasons, *_stronger_arms(report, settings)],
+        reasons=[*reasons, *_notes(report, settings)],
         baseline=settings.baseline,
         settings=asdict(settings),
         samples_needed=needed,
@@ -90,25 +105,25 @@ def _gain(report: Report, comparison: Comparison) -> Estimate:
     return Estimate(value=-delta.value, low=low, high=high)
 
 
+def _p(comparison: Comparison, settings: GateSettings) -> float:
+    exact = comparison.test == "mcnemar_exact"
+    return comparison.mcnemar_mid_p if exact and settings.mid_p else comparison.p
+
+
 def _failures(report: Report, comparison: Comparison, settings: GateSettings) -> list[str]:
     gain, found = _gain(report, comparison), []
-    candidate, baseline = report.arm(report.candidate), report.arm(comparison.arm)
     trusted = report.n >= settings.min_samples and report.groups >= settings.min_groups
     if trusted and gain.high is not None and gain.high <= settings.margin:
         found.append(
             f"{report.primary} did not improve on {comparison.arm} by more than {settings.margin:g}: "
             f"{_interval(gain)} at {1 - settings.alpha:.0%} confidence"
         )
-    if candidate.schema_valid.value < baseline.schema_valid.value - settings.validity_margin - 1e-12:
+    if _valid_enough(comparison, settings) is False:
         found.append(
-            f"only {candidate.schema_valid.value:.1%} of the answers are schema-valid, "
-            f"{baseline.schema_valid.value:.1%} with {comparison.arm}"
+            f"only {report.arm(report.candidate).schema_valid.value:.1%} of the answers are schema-valid, "
+            f"{report.arm(comparison.arm).schema_valid.value:.1%} with {comparison.arm}"
         )
-    if settings.max_seconds_p95 is not None and candidate.seconds_p95 > settings.max_seconds_p95:
-        found.append(
-            f"95 % of the answers take up to {candidate.seconds_p95:.2f} s; "
-            f"the budget is {settings.max_seconds_p95:.2f} s"
-        )
+    found += _over_budget(report, settings)
     if report.baseline == comparison.arm:
         found += [
             f"it got significantly worse on {one.name or 'the samples without a stratum'}: "
@@ -119,6 +134,20 @@ def _failures(report: Report, comparison: Comparison, settings: GateSettings) ->
     return found
 
 
+def _over_budget(report: Report, settings: GateSettings) -> list[str]:
+    arm, found = report.arm(report.candidate), []
+    size = report.identity.model_bytes / 2**20
+    if settings.max_seconds_p95 is not None and arm.seconds_p95 > settings.max_seconds_p95:
+        found.append(
+            f"95 % of the answers take up to {arm.seconds_p95:.2f} s; the budget is {settings.max_seconds_p95:.2f} s"
+        )
+    if settings.max_peak_mib is not None and (arm.peak_mib or 0) > settings.max_peak_mib:
+        found.append(f"answering takes {arm.peak_mib:,.0f} MiB of memory; the budget is {settings.max_peak_mib:,.0f}")
+    if settings.max_model_mib is not None and size > settings.max_model_mib:
+        found.append(f"the model's files take {size:,.0f} MiB; the budget is {settings.max_model_mib:,.0f}")
+    return found
+
+
 def _doubts(report: Report, comparison: Comparison, settings: GateSettings) -> list[str]:
     gain, found = _gain(report, comparison), []
     if gain.low is None or gain.low <= settings.margin:
@@ -126,10 +155,16 @@ def _doubts(report: Report, comparison: Comparison, settings: GateSettings) -> l
             f"the difference in {report.primary} to {comparison.arm} is {_interval(gain)}; "
             f"the whole interval must lie above {settings.margin:g}"
         )
-    if comparison.p > settings.alpha or comparison.wins <= comparison.losses:
+    p = _p(comparison, settings)
+    if settings.margin >= 0 and (p > settings.alpha or comparison.wins <= comparison.losses):
         found.append(
             f"the paired test on right and wrong answers does not confirm an improvement: "
-            f"{comparison.wins} won, {comparison.losses} lost, p = {comparison.p:.3g}"
+            f"{comparison.wins} won, {comparison.losses} lost, p = {p:.3g}"
+        )
+    if _valid_enough(comparison, settings) is None and comparison.validity is not None:
+        found.append(
+            f"the difference in schema-valid answers to {comparison.arm} is {_interval(comparison.validity)}; "
+            f"the whole interval must lie above {-settings.validity_margin:g}"
         )
     if report.n < settings.min_samples:
         found.append(f"{report.n} samples are fewer than the {settings.min_samples} the gate asks for")
@@ -140,38 +175,66 @@ def _doubts(report: Report, comparison: Comparison, settings: GateSettings) -> l
     return found
 
 
+def _valid_enough(comparison: Comparison, settings: GateSettings) -> bool | None:
+    difference = comparison.validity
+    if difference is None or difference.value >= 0:
+        return True
+    return non_inferior(_as_interval(difference), settings.validity_margin)
+
+
 def _success(report: Report, comparison: Comparison, settings: GateSettings) -> str:
+    verb = "improved on" if settings.margin >= 0 else f"is no more than {-settings.margin:g} below"
     return (
-        f"{report.primary} improved on {comparison.arm} by {_interval(_gain(report, comparison))} "
-        f"({comparison.wins} won, {comparison.losses} lost, p = {comparison.p:.3g}, n = {report.n})"
+        f"{report.primary} {verb} {comparison.arm} by {_interval(_gain(report, comparison))} "
+        f"({comparison.wins} won, {comparison.losses} lost, p = {_p(comparison, settings):.3g}, n = {report.n})"
     )
 
 
-def _stronger_arms(report: Report, settings: GateSettings) -> list[str]:
-    """Say so when an arm the gate does not look at is better than the candidate."""
-    return [
+def _notes(report: Report, settings: GateSettings) -> list[str]:
+    """What a reader should know although it decides nothing: stronger arms, and classes nobody tested."""
+    found = [
         f"note: the arm {one.arm} scores higher than {report.candidate} on {report.primary} "
         f"({report.arm(one.arm).metrics[report.primary].value:.3f} against "
         f"{report.arm(report.candidate).metrics[report.primary].value:.3f})"
         for one in report.comparisons
         if one.arm != settings.baseline and report.primary in one.deltas and _gain(report, one).value < 0
     ]
+    if report.missing_classes:
+        names = ", ".join(name or "no stratum" for name in report.missing_classes)
+        found.append(f"note: training knows classes that no sample tests: {names}")
+    return found
 
 
 def _samples_that_decide(report: Report, comparison: Comparison, settings: GateSettings) -> int | None:
     """Samples at which the observed difference from the margin would show with 80 % power.
 
     The interval's width gives the standard error, which already holds the groups' effect and shrinks with the root
-    of the number of samples. None when nothing was observed that more samples could confirm.
+    of the number of samples. Where no difference was observed, a difference of five points is looked for, in as many
+    discordant pairs as these samples do not exclude. None when the observed difference is exactly the margin.
     """
     gain = _gain(report, comparison)
+    if comparison.wins == comparison.losses and abs(gain.value) < 1e-9:
+        share = wilson(comparison.wins + comparison.losses, report.n, settings.alpha).high
+        found = samples_needed(_WORTH, max(share, 2 * _WORTH), _POWER, settings.alpha)
+        return None if found is None else max(settings.min_samples, found)
     normal = NormalDist()
     z_alpha, z_power = normal.inv_cdf(1 - settings.alpha / 2), normal.inv_cdf(_POWER)
     distance = abs(gain.value - settings.margin)
     if gain.low is None or gain.high is None or distance < 1e-9:
-        return None
+        return settings.min_samples if report.n < settings.min_samples else None
     error = (gain.high - gain.low) / (2 * z_alpha)
     return max(settings.min_samples, math.ceil(report.n * ((z_alpha + z_power) * error / distance) ** 2))
+
+
+def _decided_by(report: Report, comparison: Comparison, settings: GateSettings, needed: int) -> str:
+    if comparison.wins == comparison.losses and abs(_gain(report, comparison).value) < 1e-9:
+        return f"no difference was seen; about {needed} samples would show one of {100 * _WORTH:.0f} points"
+    return f"if the observed difference is the true one, about {needed} samples would decide it"
+
+
+def _as_interval(estimate: Estimate) -> Interval:
+    low = -math.inf if estimate.low is None else estimate.low
+    return Interval(estimate.value, low, math.inf if estimate.high is None else estimate.high)
 
 
 def _interval(estimate: Estimate) -> str:

@@ -63,6 +63,8 @@ class Identity(Document):
     template_digest: str = ""
     decoding: dict[str, Any] = Field(default_factory=dict)
     """Greedy or not, constraint, token limits, number of shots."""
+    model_bytes: int = 0
+    """Size of the version's own files; 0 when unknown."""
     seed: int = 0
     commit: str = ""
     versions: dict[str, str] = Field(default_factory=dict)
@@ -96,6 +98,15 @@ class ArmResult(Document):
     completion_tokens_mean: float
     seconds_p50: float
     seconds_p95: float
+    tokens_per_second: float | None = None
+    """Tokens written per second of generation; None without a model."""
+    peak_mib: float | None = None
+    """Most memory in use while it answered: of the process, or of the GPU."""
+    compact: bool | None = None
+    """Whether its JSON had no whitespace: the arm's better setting on validation examples."""
+    unconstrained_valid: Estimate | None = None
+    """Share of valid answers without the grammar, on ``unconstrained_n`` of the samples."""
+    unconstrained_n: int = 0
     classes: ClassTable | None = None
 
 
@@ -106,6 +117,8 @@ class Comparison(Document):
     """The other arm."""
     deltas: dict[str, Estimate]
     """Candidate minus other, for every metric both have."""
+    validity: Estimate | None = None
+    """Difference in the share of valid answers, paired."""
     wins: int
     """Samples only the candidate has right."""
     losses: int
@@ -125,9 +138,11 @@ class Comparison(Document):
 
 
 class Slice(Document):
-    """Candidate against baseline inside one stratum."""
+    """Candidate against baseline on some of the samples."""
 
     name: str
+    by: Literal["stratum", "length", "project"] = "stratum"
+    """What its samples share: their stratum, a third of all prompt lengths, or the project they come from."""
     n: int
     candidate: float
     """Share of right answers."""
@@ -204,6 +219,8 @@ class Report(Document):
     """Candidate first."""
     comparisons: list[Comparison]
     slices: list[Slice]
+    missing_classes: list[str] = Field(default_factory=list)
+    """Strata that training has and no sample tests."""
     regressions: list[Case]
     """Samples the baseline has right and the candidate has not."""
     improvements: list[Case]

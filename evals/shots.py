@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from understudy.core._duplicates import shingles
 from understudy.core.errors import BadInput
 from understudy.core.pack import Pack
 from understudy.core.records import Example
 from understudy.evals.arms import shot_turns
+from understudy.evals.words import words
 
 if TYPE_CHECKING:
     from understudy.evals.arms import Shots
 
 __all__ = ["diverse_shots", "similar_shots"]
-
-_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 
 
 def diverse_shots(pack: Pack, training: Sequence[Example], k: int) -> list[Example]:
@@ -43,26 +42,46 @@ def diverse_shots(pack: Pack, training: Sequence[Example], k: int) -> list[Examp
     return chosen
 
 
-def similar_shots(pack: Pack, training: Sequence[Example], k: int) -> Shots:
+def similar_shots(pack: Pack, training: Sequence[Example], k: int, *, near_duplicate: float = 0.9) -> Shots:
     """Return a chooser of the ``k`` training examples most like a sample: the retrieval arm, by BM25 (bm25s).
 
-    Words are split at case changes and digits, so that ``TypeErrorFoo`` meets ``TypeError``. Examples of the
-    sample's own group are left out, whatever split they come from.
+    Left out, whatever split they come from, are examples of the sample's own group, and those whose prompt is nearly
+    the sample's: copying a twin's answer shows nothing about the task.
+
+    Args:
+        pack: renders the prompts that are searched (see :func:`understudy.evals.words.words`).
+        training: where to search.
+        k: examples to return.
+        near_duplicate: Jaccard similarity of word triples from which on two prompts are twins.
     """
     if not training:
         raise BadInput("the retrieval arm needs training examples to search in; the training split is empty")
     import bm25s  # type: ignore[import-untyped]
 
+    texts = [_prompt(pack, example) for example in training]
     index = bm25s.BM25()
-    index.index([_words(_prompt(pack, example)) for example in training], show_progress=False)
+    index.index([words(text) for text in texts], show_progress=False)
 
     def choose(sample: Example) -> list[Example]:
-        words = _words(_prompt(pack, sample))
-        scores = index.get_scores(words) if words else [0.0] * len(training)
-        order = sorted(range(len(training)), key=lambda at: (-float(scores[at]), training[at].id))
-        return [training[at] for at in order if training[at].group != sample.group][:k]
+        prompt = _prompt(pack, sample)
+        asked = words(prompt)
+        scores = index.get_scores(asked) if asked else [0.0] * len(training)
+        own = shingles(prompt)
+        found: list[Example] = []
+        for at in sorted(range(len(training)), key=lambda at: (-float(scores[at]), training[at].id)):
+            if len(found) == k:
+                break
+            if training[at].group == sample.group or _alike(own, shingles(texts[at])) >= near_duplicate:
+                continue
+            found.append(training[at])
+        return found
 
     return choose
+
+
+def _alike(one: frozenset[str], other: frozenset[str]) -> float:
+    """Return the Jaccard similarity of two sets, 0..1."""
+    return len(one & other) / max(1, len(one | other))
 
 
 def _prompt(pack: Pack, example: Example) -> str:
@@ -72,7 +91,3 @@ def _prompt(pack: Pack, example: Example) -> str:
 
 def _characters(pack: Pack, example: Example) -> int:
     return sum(len(turn.content) for turn in shot_turns(pack, example))
-
-
-def _words(text: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(text)]

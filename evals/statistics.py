@@ -26,6 +26,7 @@ __all__ = [
     "holm",
     "mcnemar_exact",
     "minimum_detectable_effect",
+    "non_inferior",
     "paired_bootstrap",
     "samples_needed",
     "sign_flip",
@@ -223,6 +224,19 @@ def holm(pvalues: Sequence[float]) -> list[float]:
         running = max(running, min(1.0, (len(pvalues) - rank) * pvalues[index]))
         adjusted[index] = running
     return adjusted
+
+
+def non_inferior(difference: Interval, margin: float) -> bool | None:
+    """Return whether a value is not worse by more than ``margin``, from its difference's interval (more is better).
+
+    True when the whole interval lies above ``-margin``, False when all of it lies below, None when the samples do not
+    decide it. With an interval of level ``1 - alpha`` each of the two answers is wrong with a chance of ``alpha / 2``.
+    """
+    if margin < 0:
+        raise ValueError("a margin of non-inferiority is not negative")
+    if difference.low > -margin - 1e-12:
+        return True
+    return False if difference.high < -margin else None
 
 
 def samples_needed(effect: float, discordant_share: float, power: float = 0.8, alpha: float = 0.05) -> int | None:

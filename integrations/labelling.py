@@ -182,10 +182,7 @@ def judge_stack(
         alpha=gate.alpha,
         seed=settings.evaluate.seed,
     )
-    report = apply_gate(
-        report,
-        GateSettings(min_samples=gate.min_samples, alpha=gate.alpha, margin=gate.margin, baseline="reference"),
-    )
+    report = apply_gate(report, GateSettings(**gate.model_dump() | {"baseline": "reference"}))
     assert report.gate is not None
     kept = stack.model_copy(update={"served": report.gate.verdict == "pass", "verdict": "; ".join(report.gate.reasons)})
     Labeller(labeller.card.model_copy(update={"stack": kept}), labeller.reference, labeller.tickets).save(

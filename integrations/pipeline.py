@@ -1,4 +1,4 @@
-"""The steps of the life cycle as plain functions: what ``understudy data build``, ``train`` and ``evaluate`` do.
+"""The steps of the life cycle as plain functions: what ``understudy data build`` and ``train`` do.
 
 Commands and the demo call these; nothing here prints.
 """
@@ -10,31 +10,37 @@ import random
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
+from typing import Literal
 
 from understudy.core.bases import Base, load_tokenizer, resolve_base, template_digest, token_counter
 from understudy.core.datasets import build_version
-from understudy.core.engines import LocalEngine
 from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
-from understudy.core.models import base_engine, version_engine
-from understudy.core.pack import BuildContext, LearnsReference, Pack
-from understudy.core.records import DatasetVersion, Example, ModelVersion, Prediction
+from understudy.core.pack import BuildContext, Pack
+from understudy.core.records import DatasetVersion, Example, ModelVersion
 from understudy.core.registry import Registry
 from understudy.core.rows import completion_text, make_rows
 from understudy.core.settings import Settings
 from understudy.core.sft import Event, Outcome, run_key, train_sft
-from understudy.evals.arms import Arm, Shots, model_arm, reference_arm
-from understudy.evals.compare import compare
-from understudy.evals.gate import GateSettings, apply_gate
-from understudy.evals.results import Identity, Report
-from understudy.evals.shots import diverse_shots, similar_shots
+from understudy.core.starts import Start, start_from, start_tokenizer
 
-__all__ = ["Evaluated", "base_of", "build_dataset", "curve_of", "environment", "evaluate", "renderer", "train"]
+__all__ = [
+    "DECIDING",
+    "base_of",
+    "build_dataset",
+    "commit",
+    "curve_of",
+    "environment",
+    "register",
+    "renderer",
+    "start_of",
+    "train",
+    "writing",
+]
 
-_DECIDING = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "llguidance", "understudy")
+DECIDING = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "llguidance", "understudy")
 _UNWRITTEN = ("I/O error", "PytorchStreamWriter", "inline_container")
 """What safetensors and torch say of a file that they could not write."""
 
@@ -89,6 +95,21 @@ def renderer(pack: Pack) -> Callable[[Example], tuple[str, str]]:
     return render
 
 
+def start_of(settings: Settings, reference: str | None) -> Start:
+    """Return what a stage starts from: a registered version, or the settings' base when ``reference`` is None.
+
+    Raises:
+        BadInput: there is no such version, it belongs to another pack, or it is damaged.
+    """
+    if reference is None:
+        return Start(base_of(settings))
+    registry = Registry(Path(settings.registry))
+    version = registry.get(reference)
+    if version.pack != settings.pack:
+        raise BadInput(f"model {version.id} is of the pack {version.pack}, and the settings are for {settings.pack}")
+    return start_from(registry, version)
+
+
 def train(
     settings: Settings,
     pack: Pack,
@@ -96,43 +117,62 @@ def train(
     splits: Mapping[str, Sequence[Example]],
     hardware: Hardware,
     on_event: Callable[[Event], None],
+    start: Start | None = None,
 ) -> tuple[ModelVersion, Outcome]:
-    """Fine-tune the base on a dataset version and register the best checkpoint.
+    """Fine-tune the base, or ``start``, on a dataset version and register the best checkpoint.
 
     Called again after a kill it resumes; called again after it finished it returns the same version.
 
     Raises:
         BadInput: there are no rows, the loss is no number any more, or the disk is full; what was registered stays.
     """
-    base = base_of(settings)
-    tokenizer = load_tokenizer(base)
+    start = start or Start(base_of(settings))
+    tokenizer = start_tokenizer(start)
     rows = {
         "train": make_rows(pack, splits["train"], tokenizer, settings.train.max_length),
         "validation": make_rows(pack, splits["validation"], tokenizer, settings.train.max_length),
     }
-    folder = _run_folder(settings, base, dataset)
-    with _writing(folder):
+    folder = _runs(settings) / run_key(settings.train, start, dataset.digest)
+    with writing(folder):
         outcome = train_sft(
-            base, tokenizer, rows["train"], rows["validation"], settings.train, hardware, folder, on_event
+            start, tokenizer, rows["train"], rows["validation"], settings.train, hardware, folder, on_event
         )
-    version = Registry(Path(settings.registry)).register(
+    return register(settings, pack, dataset, start, outcome, hardware), outcome
+
+
+def register(
+    settings: Settings,
+    pack: Pack,
+    dataset: DatasetVersion,
+    start: Start,
+    outcome: Outcome,
+    hardware: Hardware,
+    stage: Literal["sft", "dpo", "kto"] = "sft",
+    preferences_digest: str = "",
+) -> ModelVersion:
+    """Put a run's best checkpoint into the registry, with where it came from."""
+    kind: Literal["full", "adapter"] = "full" if outcome.kind == "full" else "adapter"
+    root = start.root(kind)
+    return Registry(Path(settings.registry)).register(
         outcome.folder,
         pack=pack.name,
-        kind="full" if outcome.kind == "full" else "adapter",
-        base=base.name,
-        base_revision=base.revision,
+        kind=kind,
+        base=root.name,
+        base_revision=root.revision,
         dataset=dataset.id,
         dataset_digest=dataset.digest,
+        parent=start.version.id if start.version else None,
+        stage=stage,
+        preferences_digest=preferences_digest,
         settings=settings.model_dump(mode="json"),
         metrics={"validation_loss": outcome.best_validation_loss, **outcome.checks},
-        template_digest=template_digest(tokenizer),
+        template_digest=template_digest(start_tokenizer(start)),
         environment=environment(hardware),
     )
-    return version, outcome
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path) -> Iterator[None]:
     """Turn a checkpoint that cannot be written into a sentence; each library says it in its own way."""
     from safetensors import SafetensorError
 
@@ -149,129 +189,30 @@ def _writing(folder: Path) -> Iterator[None]:
 
 def curve_of(settings: Settings, version: ModelVersion, dataset: DatasetVersion) -> Path | None:
     """Return the loss curve of the run that made ``version``, if that run was made here with its own settings."""
+    if version.stage != "sft":
+        return None
     made = Settings.model_validate(version.settings)
-    curve = _run_folder(settings.model_copy(update={"train": made.train}), base_of(made), dataset) / "curve.png"
+    start = start_of(settings, version.parent) if version.parent else Start(base_of(made))
+    curve = _runs(settings) / run_key(made.train, start, dataset.digest) / "curve.png"
     return curve if curve.exists() else None
 
 
-def _run_folder(settings: Settings, base: Base, dataset: DatasetVersion) -> Path:
-    return Path(settings.registry) / "runs" / run_key(settings.train, base, dataset.digest)
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """A report with the predictions behind it."""
-
-    report: Report
-    predictions: Mapping[str, Sequence[Prediction]]
-
-
-def evaluate(
-    settings: Settings,
-    pack: Pack,
-    version: ModelVersion,
-    dataset: DatasetVersion,
-    splits: Mapping[str, Sequence[Example]],
-    hardware: Hardware,
-    on_progress: Callable[[str, int, int], None],
-) -> Evaluated:
-    """Run the arms of the settings on the test split, compare them in pairs and let the gate decide.
-
-    Args:
-        settings: arms, sample count and gate.
-        pack: the task.
-        version: the tuned model.
-        dataset: the version whose ``test`` split is used.
-        splits: its examples.
-        hardware: where to run.
-        on_progress: called with (arm, samples done, samples in all).
-    """
-    chosen = settings.evaluate
-    samples = list(splits["test"])
-    if chosen.samples is not None and chosen.samples < len(samples):
-        samples = sorted(random.Random(chosen.seed).sample(samples, chosen.samples), key=lambda example: example.id)
-    predictions: dict[str, list[Prediction]] = {}
-    for arm in _arms(settings, pack, version, splits["train"], hardware):
-        done = 0
-
-        def progress(count: int, name: str = arm.name) -> None:
-            nonlocal done
-            done += count
-            on_progress(name, done, len(samples))
-
-        predictions[arm.name] = arm.predict(samples, progress)
-    identity = Identity(
-        model=version.id,
-        model_digest=version.digest,
-        base=version.base,
-        base_revision=version.base_revision,
-        dataset=dataset.id,
-        dataset_digest=dataset.digest,
-        split="test",
-        template_digest=version.template_digest,
-        decoding={
-            "greedy": True,
-            "constrained": True,
-            "max_new_tokens": chosen.max_new_tokens,
-            "shots": chosen.few_shot_k,
-        },
-        seed=chosen.seed,
-        commit=_commit(),
-        versions={name: package_version(name) for name in _DECIDING},
-        hardware={"machine": platform.machine(), "device": hardware.device, "threads": str(hardware.threads)},
-    )
-    gate = settings.gate
-    report = compare(
-        pack, samples, predictions, identity=identity, baseline=gate.baseline, alpha=gate.alpha, seed=chosen.seed
-    )
-    rules = GateSettings(
-        min_samples=gate.min_samples,
-        alpha=gate.alpha,
-        margin=gate.margin,
-        validity_margin=gate.validity_margin,
-        baseline=gate.baseline,
-    )
-    return Evaluated(apply_gate(report, rules), predictions)
-
-
-def _arms(
-    settings: Settings, pack: Pack, version: ModelVersion, training: Sequence[Example], hardware: Hardware
-) -> list[Arm]:
-    chosen = settings.evaluate
-
-    def arm(name: str, engine: LocalEngine, shots: Sequence[Example] | Shots = ()) -> Arm:
-        tokens = chosen.max_new_tokens
-        return model_arm(name, engine, pack, shots, max_new_tokens=tokens, batch_size=chosen.batch_size)
-
-    arms = []
-    if "reference" in chosen.arms:
-        arms.append(reference_arm(pack.learnt(training) if isinstance(pack, LearnsReference) else pack))
-    if set(chosen.arms) & {"base", "few-shot", "retrieval"}:
-        engine = base_engine(base_of(settings), hardware, batch_size=chosen.batch_size)
-        if "base" in chosen.arms:
-            arms.append(arm("base", engine))
-        if "few-shot" in chosen.arms:
-            arms.append(arm("few-shot", engine, diverse_shots(pack, training, chosen.few_shot_k)))
-        if "retrieval" in chosen.arms:
-            arms.append(arm("retrieval", engine, similar_shots(pack, training, chosen.few_shot_k)))
-    if "tuned" in chosen.arms:
-        tuned = version_engine(Registry(Path(settings.registry)), version, hardware, batch_size=chosen.batch_size)
-        arms.append(arm("tuned", tuned))
-    return arms
+def _runs(settings: Settings) -> Path:
+    return Path(settings.registry) / "runs"
 
 
 def environment(hardware: Hardware) -> dict[str, str]:
     """Return what decides a result besides data and settings: versions, commit, machine and what was chosen on it."""
     return {
         "python": platform.python_version(),
-        **{name: package_version(name) for name in _DECIDING},
-        "commit": _commit(),
+        **{name: package_version(name) for name in DECIDING},
+        "commit": commit(),
         "machine": platform.machine(),
         "hardware": "; ".join(hardware.reasons),
     }
 
 
-def _commit() -> str:
+def commit() -> str:
     """Return the commit of the code in use, empty when it is no checkout."""
     here = Path(__file__).resolve().parent
     try:

@@ -38,7 +38,6 @@ def evaluate(
     from understudy.core.errors import BadInput
     from understudy.core.registry import Registry
     from understudy.evals.console import print_report
-    from understudy.integrations.cli._console import hardware_of, quiet_libraries
 
     chosen = read_settings(settings, overrides)
     registry = Registry(Path(chosen.registry))
@@ -47,9 +46,7 @@ def evaluate(
         raise BadInput(f"there is no model of {chosen.pack} in {chosen.registry}: run `understudy train` first")
     version = registry.get(model) if model else versions[-1]
     manifest, splits = dataset_of(chosen, dataset or version.dataset)
-    quiet_libraries()
-    hardware = hardware_of(chosen)
-    report, folder = run_evaluation(chosen, version, manifest, splits, hardware)
+    report, folder = run_evaluation(chosen, version, manifest, splits)
     if as_json:
         typer.echo((folder / "report.json").read_text("utf-8"))
     else:
@@ -64,24 +61,38 @@ def run_evaluation(
     version: ModelVersion,
     manifest: DatasetVersion,
     splits: dict[str, list[Example]],
-    hardware: Hardware,
+    hardware: Hardware | None = None,
 ) -> tuple[Report, Path]:
-    """Evaluate with a progress bar per arm; return the report and the folder with its files."""
+    """Evaluate with a progress bar per arm; return the report and the folder with its files.
+
+    Answers of an earlier or killed evaluation are used again; without ``hardware`` it is looked up when a model has to
+    be loaded.
+    """
     from understudy.core.pack import load_pack
     from understudy.evals.report import write_report
     from understudy.integrations import labelling
+    from understudy.integrations.cli._console import hardware_of, quiet_libraries
+    from understudy.integrations.evaluation import evaluate as run
     from understudy.integrations.pipeline import curve_of
-    from understudy.integrations.pipeline import evaluate as run
 
     if version.dataset_digest != manifest.digest:
         stderr().print(f"  [yellow]{version.id} was trained on {version.dataset}, not on {manifest.id}[/yellow]")
+
+    def machine() -> Hardware:
+        quiet_libraries()
+        return hardware or hardware_of(settings)
+
     with sweep() as tell:
         done = run(
-            settings, load_pack(manifest.pack), version, manifest, splits, hardware, lambda a, d, n: tell(a, d, n, "")
+            settings, load_pack(manifest.pack), version, manifest, splits, machine, lambda a, d, n: tell(a, d, n, "")
         )
+    if done.dropped:
+        stderr().print(f"  [yellow]{done.dropped} damaged line(s) of the cache were dropped and asked again[/yellow]")
+    if not done.asked:
+        stderr().print("  [dim]every answer was known from an earlier evaluation[/dim]")
     folder = Path(settings.registry) / "reports" / version.id
     if manifest.pack == labelling.PACK:
-        _judge_stack(settings, version, manifest, splits, hardware, done.report, folder)
+        _judge_stack(settings, version, manifest, splits, machine(), done.report, folder)
     write_report(done.report, folder, loss_curve=curve_of(settings, version, manifest))
     return done.report, folder
 

@@ -205,3 +205,16 @@ def test_any_text_gives_settings_or_one_refusal(tmp_path_factory: pytest.TempPat
         assert isinstance(load_settings(path), Settings)
     except BadInput as error:
         assert str(path) in str(error)
+
+
+@pytest.mark.parametrize(
+    "arm", ["rag", "rag(3)", "few-shot(5)", "tuned+rag", "tuned+rag(2)", "model:log-triage@champion"]
+)
+def test_every_kind_of_arm_can_be_named(arm: str) -> None:
+    assert apply_overrides(Settings(), [f"evaluate.arms=['{arm}', tuned]"]).evaluate.arms == (arm, "tuned")
+
+
+@pytest.mark.parametrize("arm", ["rag(0)", "rag()", "bm25", "model:", "tuned(2)", "remote:phi"])
+def test_an_arm_that_cannot_be_run_is_refused(arm: str) -> None:
+    with pytest.raises(BadInput, match="arms"):
+        apply_overrides(Settings(), [f"evaluate.arms=['{arm}', tuned]"])

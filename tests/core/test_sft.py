@@ -24,6 +24,7 @@ from understudy.core.registry import Registry
 from understudy.core.rows import IGNORE, Row, make_rows
 from understudy.core.settings import AdapterSettings, LoraSettings, TrainSettings
 from understudy.core.sft import Event, Outcome, _config, _dataset, _trainer_class, run_key, train_sft
+from understudy.core.starts import Start
 from understudy.core.tuning import adapter_config
 
 from .tiny import tiny_base
@@ -61,7 +62,7 @@ def run(base: Base, rows: tuple[list[Row], list[Row]]) -> Callable[..., Outcome]
         **changes: Any,
     ) -> Outcome:
         chosen = settings.model_copy(update=changes)
-        return train_sft(start, load_tokenizer(start), training, rows[1], chosen, CPU, folder, on_event)
+        return train_sft(Start(start), load_tokenizer(start), training, rows[1], chosen, CPU, folder, on_event)
 
     return train
 
@@ -205,6 +206,7 @@ from understudy.core.hardware import Hardware
 from understudy.core.rows import Row
 from understudy.core.settings import TrainSettings
 from understudy.core.sft import train_sft
+from understudy.core.starts import Start
 
 base, folder, rows, settings, at = sys.argv[1:]
 base = resolve_base(base)
@@ -214,7 +216,7 @@ def die(event):
     if event.step == int(at):
         os.kill(os.getpid(), signal.SIGKILL)
 
-train_sft(base, load_tokenizer(base), training, validation, TrainSettings.model_validate_json(settings),
+train_sft(Start(base), load_tokenizer(base), training, validation, TrainSettings.model_validate_json(settings),
           Hardware("cpu", False, 1, ()), Path(folder), die)
 """
 
@@ -313,7 +315,7 @@ def test_a_loss_that_is_no_number_is_refused_with_a_sentence(
 
 def test_training_without_rows_is_refused(base: Base, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="0 to train on, 0 to validate on"):
-        train_sft(base, load_tokenizer(base), [], [], QUICK, CPU, tmp_path)
+        train_sft(Start(base), load_tokenizer(base), [], [], QUICK, CPU, tmp_path)
 
 
 def test_an_adapter_is_registered_and_served_with_the_logits_it_was_trained_to(
@@ -414,9 +416,9 @@ def test_an_adapter_s_alpha_is_not_rounded() -> None:
 
 
 def test_the_same_work_has_the_same_name_and_any_other_work_another(base: Base) -> None:
-    name = run_key(QUICK, base, "d")
-    assert name == run_key(QUICK.model_copy(update={"threads": 3}), base, "d")
-    others = [run_key(QUICK, base, "e"), run_key(QUICK.model_copy(update={"seed": 9}), base, "d")]
+    name = run_key(QUICK, Start(base), "d")
+    assert name == run_key(QUICK.model_copy(update={"threads": 3}), Start(base), "d")
+    others = [run_key(QUICK, Start(base), "e"), run_key(QUICK.model_copy(update={"seed": 9}), Start(base), "d")]
     changes: list[dict[str, Any]] = [{"epochs": 9}, {"method": "lora"}, {"lora": LORA}, {"max_length": 99}]
-    others += [run_key(QUICK.model_copy(update=change), base, "d") for change in changes]
+    others += [run_key(QUICK.model_copy(update=change), Start(base), "d") for change in changes]
     assert len({name, *others}) == 1 + len(others)

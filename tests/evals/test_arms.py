@@ -12,8 +12,10 @@ from understudy.core.engines import Request
 from understudy.core.errors import BadInput
 from understudy.evals.arms import Engine, model_arm, parse_output, prediction, reference_arm
 from understudy.evals.shots import diverse_shots, similar_shots
+from understudy.evals.whitespace import choose_compact
+from understudy.evals.words import words
 
-from .toy import PACK, TableEngine, answer, example, examples
+from .toy import PACK, TableEngine, answer, example, examples, predictions
 
 
 def engine_that_knows() -> TableEngine:
@@ -40,6 +42,13 @@ def test_a_model_arm_answers_in_the_samples_order_though_it_batches_by_length() 
     assert isinstance(first, Request) and first.max_new_tokens == 50
     assert first.schema == PACK.grammar(PACK.Input(text=""))
     assert (made[0].confidence, made[0].completion_tokens, made[0].seconds) == (0.75, 9, 0.5)
+
+
+def test_an_arm_may_allow_whitespace() -> None:
+    engine = engine_that_knows()
+    model_arm("base", engine, PACK, compact=False).predict(examples(1))
+    model_arm("base", engine, PACK).predict(examples(1))
+    assert [request.compact for request in engine.requests] == [False, True]
 
 
 def test_an_unconstrained_arm_hands_over_no_schema() -> None:
@@ -163,3 +172,40 @@ def test_similar_shots_find_the_example_that_shares_rare_words_but_never_the_sam
     assert "e0001" not in [one.id for one in similar_shots(PACK, training, 3)(own)]
     with pytest.raises(BadInput, match="empty"):
         similar_shots(PACK, [], 1)
+
+
+def test_similar_shots_leave_out_near_duplicates_of_the_sample() -> None:
+    log = "pip could not find a version that satisfies the requirement torch for python 3 on linux runner"
+    training = [
+        example(0, text=f"{log} number 17"),
+        example(1, text="pip could not find torch"),
+        example(2, text="a timeout"),
+    ]
+    sample = example(50, text=f"{log} number 18")
+    assert [one.id for one in similar_shots(PACK, training, 2)(sample)] == ["e0001", "e0002"]
+    assert [one.id for one in similar_shots(PACK, training, 1, near_duplicate=1.1)(sample)] == ["e0000"]
+    other = example(51, text="could not find a version that satisfies the requirement numpy")
+    assert [one.id for one in similar_shots(PACK, training, 1)(other)] == ["e0000"]
+
+
+def test_words_keep_codes_and_parts_and_drop_what_differs_between_runs() -> None:
+    found = words(
+        "2026-01-01T00:00:00.123Z 12:30:01 error[E0308] in ModuleNotFoundError at_line 4f5a6b7c8d ERESOLVE 42"
+    )
+    expected = "error e0308 in modulenotfounderror module not found error at_line at line eresolve"
+    assert found == expected.split()
+
+
+@given(st.text(max_size=80))
+def test_words_never_raise_and_are_lower_case(text: str) -> None:
+    assert all(word and word == word.lower() for word in words(text))
+
+
+@pytest.mark.parametrize("spaced_right, compact", [(3, True), (4, False)])
+def test_the_whitespace_that_answers_better_is_chosen_and_compact_on_a_tie(spaced_right: int, compact: bool) -> None:
+    samples = examples(6)
+    runs = {
+        True: predictions(samples, "base", lambda at: at < 3),
+        False: predictions(samples, "base", lambda at: at < spaced_right),
+    }
+    assert choose_compact(PACK, samples, runs.__getitem__) is compact

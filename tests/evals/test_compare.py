@@ -142,7 +142,7 @@ def test_slices_show_the_largest_loss_first() -> None:
         tuned=predictions(samples, "tuned", lambda at: at not in blue),
         few_shot=predictions(samples, "few-shot", lambda at: at in blue),
     )
-    assert [one.name for one in found.slices] == ["blue", "green", "red"]
+    assert [one.name for one in found.slices if one.by == "stratum"] == ["blue", "green", "red"]
     assert (found.slices[0].wins, found.slices[0].losses, found.slices[0].candidate) == (0, 10, 0.0)
 
 
@@ -194,3 +194,29 @@ def test_a_pack_that_breaks_its_contract_is_named(metrics: dict[str, Metric], me
     made = predictions(samples, "tuned", lambda at: True)
     with pytest.raises(BadInput, match=message):
         report(samples, Broken(), tuned=made, few_shot=made)
+
+
+def test_each_arm_states_its_speed_memory_whitespace_and_validity_without_the_grammar() -> None:
+    samples = examples(20)
+    tuned = [made.model_copy(update={"peak_bytes": 3 << 20}) for made in predictions(samples, "tuned", lambda at: True)]
+    rules = [
+        made.model_copy(update={"completion_tokens": 0}) for made in predictions(samples, "rules", lambda at: True)
+    ]
+    free = [
+        prediction(PACK, one, "tuned", answer("red") if at < 3 else "Red!", "stop") for at, one in enumerate(samples)
+    ]
+    found = compare(
+        PACK,
+        samples,
+        {"tuned": tuned, "rules": rules},
+        identity=IDENTITY,
+        baseline="rules",
+        unconstrained={"tuned": free[:4]},
+        compact={"tuned": True},
+        **QUICK,  # type: ignore[arg-type]
+    )
+    ours, theirs = found.arm("tuned"), found.arm("rules")
+    assert ours.unconstrained_valid is not None and ours.unconstrained_valid.value == 0.75
+    assert (ours.unconstrained_n, ours.compact, ours.peak_mib) == (4, True, 3)
+    assert ours.tokens_per_second == pytest.approx(1200)
+    assert (theirs.unconstrained_valid, theirs.compact, theirs.peak_mib, theirs.tokens_per_second) == (None,) * 4

@@ -20,14 +20,22 @@ Right = Callable[[int], bool]
 
 
 def report(
-    n: int, tuned: Right, few_shot: Right, per_group: int = 1, seconds: float = 0.01, alpha: float = 0.05
+    n: int,
+    tuned: Right,
+    few_shot: Right,
+    per_group: int = 1,
+    seconds: float = 0.01,
+    alpha: float = 0.05,
+    corpus_resamples: int = 200,
 ) -> Report:
     samples = examples(n, per_group)
     arms = {
         "tuned": predictions(samples, "tuned", tuned, seconds=seconds),
         "few-shot": predictions(samples, "few-shot", few_shot),
     }
-    return compare(PACK, samples, arms, identity=IDENTITY, resamples=800, corpus_resamples=300, alpha=alpha)
+    return compare(
+        PACK, samples, arms, identity=IDENTITY, resamples=800, corpus_resamples=corpus_resamples, alpha=alpha
+    )
 
 
 def mostly(share: float) -> Right:
@@ -91,7 +99,8 @@ def test_less_valid_answers_fail_whatever_they_are_worth() -> None:
     found = compare(PACK, samples, arms, identity=IDENTITY, resamples=300, corpus_resamples=100)
     result = decide(found, GateSettings())
     assert result.verdict == "fail" and "98.0% of the answers are schema-valid" in result.reasons[0]
-    assert decide(found, GateSettings(validity_margin=0.02)).verdict == "pass"
+    assert decide(found, GateSettings(validity_margin=0.02)).verdict == "inconclusive"
+    assert decide(found, GateSettings(validity_margin=0.06)).verdict == "pass"
 
 
 def test_a_stratum_that_gets_significantly_worse_fails_the_whole() -> None:
@@ -135,11 +144,85 @@ def test_a_gate_that_does_not_fit_the_report_is_refused() -> None:
     assert decide(report(300, mostly(0.9), mostly(0.6), alpha=0.01), GateSettings(alpha=0.01)).verdict == "pass"
 
 
-def test_two_equal_arms_almost_never_pass() -> None:
+def test_two_equal_arms_almost_never_pass_and_a_clear_gain_mostly_does() -> None:
     rng = np.random.default_rng(12)
-    passed = 0
-    for _ in range(40):
-        ours, theirs = list(rng.random(120) < 0.7), list(rng.random(120) < 0.7)
-        found = report(120, ours.__getitem__, theirs.__getitem__)
-        passed += decide(found, GateSettings()).verdict == "pass"
-    assert passed <= 4
+    passed = {0.0: 0, 0.1: 0}
+    for gain in passed:
+        for _ in range(40):
+            # 20 % discordant pairs, so that 155 samples show a gain of 10 points with a power of about 80 %
+            draw = rng.random(155)
+            worse, better = draw < 0.1 - gain / 2, draw > 0.9 - gain / 2
+            found = report(155, (~worse).__getitem__, (~better).__getitem__, corpus_resamples=80)
+            passed[gain] += decide(found, GateSettings()).verdict == "pass"
+    assert passed[0.0] <= 4
+    assert passed[0.1] >= 22
+
+
+def test_no_difference_at_all_is_no_improvement_and_names_the_samples_for_five_points() -> None:
+    result = decide(report(150, mostly(0.7), mostly(0.7)), GateSettings())
+    assert result.verdict == "fail" and "did not improve" in result.reasons[0]
+    small = decide(report(60, mostly(0.7), mostly(0.7)), GateSettings())
+    assert small.verdict == "inconclusive" and small.samples_needed is not None and small.samples_needed > 60
+    assert any("no difference was seen" in reason for reason in small.reasons)
+
+
+def test_one_sample_decides_nothing() -> None:
+    result = decide(report(1, lambda at: True, lambda at: False), GateSettings(min_samples=1, min_groups=1))
+    assert result.verdict == "inconclusive" and "no interval" in result.reasons[0]
+
+
+def test_a_negative_margin_asks_only_that_the_candidate_is_not_much_worse() -> None:
+    found = report(600, mostly(0.80), mostly(0.80))
+    assert decide(found, GateSettings()).verdict == "fail"
+    result = decide(found, GateSettings(margin=-0.05))
+    assert result.verdict == "pass" and "is no more than 0.05 below" in result.reasons[0]
+    assert decide(report(600, mostly(0.6), mostly(0.8)), GateSettings(margin=-0.05)).verdict == "fail"
+
+
+def test_mid_p_decides_where_the_exact_test_just_does_not() -> None:
+    found = report(200, lambda at: at >= 5, lambda at: at < 5 or at >= 19)
+    one = found.comparison("few-shot")
+    assert (one.wins, one.losses) == (14, 5) and one.mcnemar_mid_p < 0.05 < one.mcnemar_p
+    assert any("paired test" in reason for reason in decide(found, GateSettings()).reasons)
+    assert not any("paired test" in reason for reason in decide(found, GateSettings(mid_p=True)).reasons)
+
+
+def test_validity_that_may_or_may_not_have_fallen_is_inconclusive() -> None:
+    samples = examples(300)
+    tuned = predictions(samples, "tuned", lambda at: True)
+    tuned[0] = prediction(PACK, samples[0], "tuned", "oh", "stop")
+    arms = {"tuned": tuned, "few-shot": predictions(samples, "few-shot", lambda at: at % 2 == 0)}
+    found = compare(PACK, samples, arms, identity=IDENTITY, resamples=300, corpus_resamples=100)
+    result = decide(found, GateSettings())
+    assert result.verdict == "inconclusive" and "schema-valid answers" in result.reasons[0]
+    assert decide(found, GateSettings(validity_margin=0.02)).verdict == "pass"
+
+
+def test_budgets_of_memory_and_size_are_kept() -> None:
+    found = report(300, mostly(0.9), mostly(0.6))
+    ours = found.arm("tuned").model_copy(update={"peak_mib": 900.0})
+    sized = found.identity.model_copy(update={"model_bytes": 80 << 20})
+    found = found.model_copy(update={"arms": [ours, *found.arms[1:]], "identity": sized})
+    assert decide(found, GateSettings(max_peak_mib=901, max_model_mib=81)).verdict == "pass"
+    heavy = decide(found, GateSettings(max_peak_mib=800, max_model_mib=79))
+    assert heavy.verdict == "fail" and len(heavy.reasons) == 2
+    assert "900 MiB of memory" in heavy.reasons[0] and "80 MiB" in heavy.reasons[1]
+
+
+def test_a_class_that_no_sample_tests_is_named() -> None:
+    samples = examples(300)
+    arms = {
+        "tuned": predictions(samples, "tuned", mostly(0.9)),
+        "few-shot": predictions(samples, "few-shot", mostly(0.6)),
+    }
+    found = compare(
+        PACK, samples, arms, identity=IDENTITY, resamples=300, corpus_resamples=100, known_classes=["red", "mauve"]
+    )
+    assert found.missing_classes == ["mauve"]
+    assert decide(found, GateSettings()).reasons[-1] == "note: training knows classes that no sample tests: mauve"
+
+
+def test_the_command_lines_gate_settings_are_the_gates_own() -> None:
+    from understudy.core.settings import GateSettings as Written
+
+    assert GateSettings(**Written().model_dump()) == GateSettings()

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from understudy.evals.statistics import (
     Draws,
+    Interval,
     holm,
     mcnemar_exact,
     minimum_detectable_effect,
+    non_inferior,
     paired_bootstrap,
     samples_needed,
     sign_flip,
@@ -218,3 +220,22 @@ def test_the_same_seed_gives_the_same_answer_and_another_seed_another() -> None:
     once, again, other = (paired_bootstrap(values, [0.4] * 50, 50, resamples=300, seed=s) for s in (1, 1, 2))
     assert once == again
     assert (once.low, once.high) != (other.low, other.high)
+
+
+@pytest.mark.parametrize(
+    "low, high, expected",
+    [(-0.019, 0.03, True), (-0.021, 0.03, None), (-0.05, -0.021, False), (-0.05, -0.019, None), (0.0, 0.0, True)],
+)
+def test_non_inferiority_is_shown_refuted_or_left_open(low: float, high: float, expected: bool | None) -> None:
+    assert non_inferior(Interval((low + high) / 2, low, high), 0.02) is expected
+
+
+def test_non_inferiority_keeps_its_level_at_the_margin() -> None:
+    rng = np.random.default_rng(5)
+    shown = 0
+    for _ in range(400):
+        ours, theirs = rng.random(200) < 0.68, rng.random(200) < 0.70
+        draws = Draws(200, resamples=400)
+        difference = ours.astype(float) - theirs
+        shown += non_inferior(draws.interval(float(difference.mean()), draws.values(difference)), 0.02) is True
+    assert shown <= 400 * 0.05

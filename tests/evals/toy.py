@@ -147,6 +147,7 @@ class TableEngine:
                 logprob=-1.0,
                 confidence=0.75,
                 seconds=0.5,
+                peak_bytes=300 << 20,
             )
             for request in batch
         ]

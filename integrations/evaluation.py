@@ -1,0 +1,254 @@
+"""What ``understudy evaluate`` does: run the arms over the cache, compare them in pairs, let the gate decide."""
+
+from __future__ import annotations
+
+import platform
+import random
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any
+
+from understudy.core.errors import BadInput
+from understudy.core.hardware import Hardware
+from understudy.core.pack import LearnsReference, Pack
+from understudy.core.records import DatasetVersion, Example, ModelVersion, Prediction
+from understudy.core.registry import Registry
+from understudy.core.settings import EvaluateSettings, Settings
+from understudy.evals.arms import Arm, Engine, Shots, model_arm, reference_arm
+from understudy.evals.cache import CachedEngine, EngineKey
+from understudy.evals.compare import compare
+from understudy.evals.gate import GateSettings, apply_gate
+from understudy.evals.results import Identity, Report
+from understudy.evals.shots import diverse_shots, similar_shots
+from understudy.evals.whitespace import choose_compact
+from understudy.integrations.pipeline import DECIDING, base_of, commit
+
+__all__ = ["Evaluated", "Progress", "evaluate"]
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what runs, samples done, samples in all)."""
+
+_SHOTS = re.compile(r"\((\d+)\)$")
+_UNTUNED = ("base", "few-shot", "rag", "retrieval")
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A report with the predictions behind it."""
+
+    report: Report
+    predictions: Mapping[str, Sequence[Prediction]]
+    asked: int
+    """Answers a model had to give; the others came from the cache."""
+    dropped: int
+    """Damaged lines of the cache that were thrown away."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one evaluation works with."""
+
+    settings: Settings
+    pack: Pack
+    version: ModelVersion
+    splits: Mapping[str, Sequence[Example]]
+    hardware: Callable[[], Hardware]
+    """Found when a model is loaded, and not at all when every answer is known: it costs an import of torch."""
+
+    @property
+    def chosen(self) -> EvaluateSettings:
+        """The evaluation's own settings."""
+        return self.settings.evaluate
+
+
+def evaluate(
+    settings: Settings,
+    pack: Pack,
+    version: ModelVersion,
+    dataset: DatasetVersion,
+    splits: Mapping[str, Sequence[Example]],
+    hardware: Callable[[], Hardware],
+    on_progress: Progress,
+) -> Evaluated:
+    """Run the arms of the settings on the test split, compare them in pairs and let the gate decide.
+
+    Args:
+        settings: arms, sample count and gate.
+        pack: the task.
+        version: the tuned model.
+        dataset: the version whose ``test`` split is used.
+        splits: its examples.
+        hardware: where to run; called when the first model is loaded.
+        on_progress: told about every arm.
+    """
+    plan = Plan(settings, pack, version, splits, hardware)
+    samples = _samples(plan)
+    engines = {name: _engine(plan, name) for name in {_owner(arm) for arm in plan.chosen.arms} - {""}}
+    predictions: dict[str, list[Prediction]] = {}
+    free: dict[str, list[Prediction]] = {}
+    compact: dict[str, bool] = {}
+    for owner in sorted({_owner(arm) for arm in plan.chosen.arms}):
+        for name in (arm for arm in plan.chosen.arms if _owner(arm) == owner):
+            if not owner:
+                knowing = pack.learnt(splits["train"]) if isinstance(pack, LearnsReference) else pack
+                predictions[name] = reference_arm(knowing, name).predict(samples, _counter(on_progress, name, samples))
+                continue
+            engine = engines[owner]
+            compact[name] = _is_compact(plan, name, engine, on_progress)
+            made = _arm(plan, name, engine, compact=compact[name])
+            predictions[name] = made.predict(samples, _counter(on_progress, name, samples))
+            some = samples[: plan.chosen.unconstrained_samples]
+            if some:
+                unbound = _arm(plan, name, engine, constrained=False)
+                free[name] = unbound.predict(some, _counter(on_progress, f"{name}, free", some))
+        if owner:
+            engines[owner].close()
+    report = compare(
+        pack,
+        samples,
+        {name: predictions[name] for name in plan.chosen.arms},
+        identity=_identity(plan, dataset, engines),
+        baseline=settings.gate.baseline,
+        alpha=settings.gate.alpha,
+        seed=plan.chosen.seed,
+        unconstrained=free,
+        compact=compact,
+        known_classes={example.stratum for example in splits["train"]},
+    )
+    used = engines.values()
+    return Evaluated(
+        apply_gate(report, GateSettings(**settings.gate.model_dump())),
+        predictions,
+        sum(engine.misses for engine in used),
+        sum(engine.dropped for engine in used),
+    )
+
+
+def _samples(plan: Plan) -> list[Example]:
+    """Return the test examples to use; the same ones for the same settings."""
+    samples = list(plan.splits["test"])
+    wanted = plan.chosen.samples
+    if wanted is not None and wanted < len(samples):
+        samples = random.Random(plan.chosen.seed).sample(samples, wanted)
+    return sorted(samples, key=lambda example: example.id)
+
+
+def _owner(arm: str) -> str:
+    """Return which engine answers for an arm; empty for none."""
+    if arm == "reference":
+        return ""
+    if arm.startswith(("model:", "remote:")):
+        return arm
+    return "tuned" if arm.startswith("tuned") else "base"
+
+
+def _arm(plan: Plan, name: str, engine: CachedEngine, **how: Any) -> Arm:
+    chosen = plan.chosen
+    found = _SHOTS.search(name)
+    k, kind = int(found[1]) if found else chosen.few_shot_k, _SHOTS.sub("", name)
+    shots: Sequence[Example] | Shots = ()
+    if kind == "few-shot":
+        shots = diverse_shots(plan.pack, plan.splits["train"], k)
+    elif kind in ("rag", "retrieval", "tuned+rag"):
+        threshold = plan.settings.data.near_duplicate_threshold
+        shots = similar_shots(plan.pack, plan.splits["train"], k, near_duplicate=threshold)
+    limits: dict[str, Any] = {"max_new_tokens": chosen.max_new_tokens, "batch_size": chosen.batch_size}
+    return model_arm(name, engine, plan.pack, shots, **limits, **how)
+
+
+def _is_compact(plan: Plan, name: str, engine: CachedEngine, on_progress: Progress) -> bool:
+    """Return whether an arm answers better in compact JSON; tuned models learned it, so they are not asked."""
+    some = list(plan.splits.get("validation", ()))[: plan.chosen.whitespace_samples]
+    if _SHOTS.sub("", name) not in _UNTUNED or not some:
+        return True
+
+    def run(compact: bool) -> list[Prediction]:
+        label = f"{name}, {'compact' if compact else 'spaced'}"
+        return _arm(plan, name, engine, compact=compact).predict(some, _counter(on_progress, label, some))
+
+    return choose_compact(plan.pack, some, run)
+
+
+def _engine(plan: Plan, owner: str) -> CachedEngine:
+    """Return the engine behind arms, over the cache; nothing is loaded yet."""
+    registry = Registry(Path(plan.settings.registry))
+    size = plan.chosen.batch_size
+    decoding: dict[str, Any] = {"greedy": True, **{name: package_version(name) for name in _ANSWERING}}
+    if owner == "base":
+        base = base_of(plan.settings)
+        key = EngineKey(base.revision, decoding=decoding | {"base": base.name})
+
+        def load() -> Engine:
+            from understudy.core.models import base_engine
+
+            return base_engine(base, plan.hardware(), batch_size=size)
+
+    else:
+        version = plan.version if owner == "tuned" else registry.get(owner.partition(":")[2])
+        if version.pack != plan.pack.name:
+            raise BadInput(f"the arm {owner} is a model of {version.pack}, and this evaluation is of {plan.pack.name}")
+        full = version.kind == "full"
+        key = EngineKey(
+            version.digest if full else version.base_revision,
+            "" if full else version.digest,
+            version.template_digest,
+            decoding,
+        )
+
+        def load() -> Engine:
+            from understudy.core.models import version_engine
+
+            return version_engine(registry, version, plan.hardware(), batch_size=size)
+
+    return CachedEngine(key, Path(plan.settings.registry) / "predictions", load)
+
+
+_ANSWERING = ("torch", "transformers", "peft", "llguidance", "understudy")
+"""Packages whose version can change an answer."""
+
+
+def _counter(tell: Progress, name: str, samples: Sequence[Example]) -> Callable[[int], None]:
+    done = 0
+
+    def progress(count: int) -> None:
+        nonlocal done
+        done += count
+        tell(name, done, len(samples))
+
+    return progress
+
+
+def _identity(plan: Plan, dataset: DatasetVersion, engines: Mapping[str, CachedEngine]) -> Identity:
+    version, chosen = plan.version, plan.chosen
+    machine: dict[str, str] = {}
+    if engines:
+        asked = engines.get("tuned") or next(iter(engines.values()))
+        machine = asked.fact("machine", lambda engine: _machine(plan.hardware()))
+    return Identity(
+        model=version.id,
+        model_digest=version.digest,
+        base=version.base,
+        base_revision=version.base_revision,
+        dataset=dataset.id,
+        dataset_digest=dataset.digest,
+        split="test",
+        template_digest=version.template_digest,
+        decoding={
+            "greedy": True,
+            "constrained": True,
+            "max_new_tokens": chosen.max_new_tokens,
+            "shots": chosen.few_shot_k,
+        },
+        model_bytes=Registry(Path(plan.settings.registry)).size(version),
+        seed=chosen.seed,
+        commit=commit(),
+        versions={name: package_version(name) for name in DECIDING},
+        hardware=machine,
+    )
+
+
+def _machine(hardware: Hardware) -> dict[str, str]:
+    return {"machine": platform.machine(), "device": hardware.device, "threads": str(hardware.threads)}
