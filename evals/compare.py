@@ -23,7 +23,10 @@ from understudy.evals.results import (
     Case,
     Comparison,
     Estimate,
+    General,
     Identity,
+    Memorisation,
+    Overlap,
     Report,
 )
 from understudy.evals.slices import slices_of
@@ -62,6 +65,9 @@ def compare(
     unconstrained: Mapping[str, Sequence[Prediction]] | None = None,
     compact: Mapping[str, bool] | None = None,
     known_classes: Iterable[str] = (),
+    overlap: Overlap | None = None,
+    memorisation: Memorisation | None = None,
+    general: General | None = None,
 ) -> Report:
     """Return the report of a paired evaluation; the gate has yet to decide (:func:`understudy.evals.gate.decide`).
 
@@ -80,6 +86,9 @@ def compare(
         unconstrained: by arm, some samples answered without the grammar.
         compact: by arm, whether its JSON had no whitespace.
         known_classes: strata of the training examples; those without a sample here are named in the report.
+        overlap: what training and test have in common.
+        memorisation: whether targets are repeated by heart.
+        general: forgetting and safety.
 
     Raises:
         BadInput: no samples, a missing arm, predictions that do not match the samples, or a pack without ``correct``.
@@ -128,6 +137,9 @@ def compare(
         comparisons=_with_holm(comparisons),
         slices=slices_of(pack, examples, right[candidate], right[baseline]),
         missing_classes=sorted(set(known_classes) - {example.stratum for example in examples}),
+        overlap=overlap,
+        memorisation=memorisation,
+        general=general,
         regressions=lost,
         improvements=won,
     )

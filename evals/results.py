@@ -13,13 +13,18 @@ __all__ = [
     "BUCKETS",
     "Answer",
     "ArmResult",
+    "Before",
     "Bucket",
     "Case",
     "ClassTable",
     "Comparison",
     "Estimate",
     "GateResult",
+    "General",
     "Identity",
+    "Memorisation",
+    "OpenField",
+    "Overlap",
     "Report",
     "Slice",
     "Verdict",
@@ -177,6 +182,80 @@ class Case(Document):
     baseline: Answer
 
 
+class Overlap(Document):
+    """What training and test have in common."""
+
+    exact: int
+    """Test samples whose input stands in training, word for word."""
+    near: int
+    """Training examples whose input is nearly that of a test sample; the exact ones are among them."""
+    groups: list[str]
+    """Groups on both sides."""
+    pairs: list[str]
+    """The first ten near-duplicates: which, how alike."""
+    threshold: float
+    """Jaccard similarity of word triples from which on two inputs are near-duplicates."""
+    times: str
+    """Whether the test samples are later than all training examples."""
+    forced: bool = False
+    """Evaluated all the same, because somebody asked for it."""
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is on both sides."""
+        return not (self.exact or self.near or self.groups)
+
+
+class Memorisation(Document):
+    """Whether the model repeats its training targets word for word, and is better where it trained."""
+
+    n: int
+    """Training examples asked."""
+    train_verbatim: Estimate
+    """Share of training examples answered exactly as in training."""
+    test_verbatim: Estimate
+    """The same on the test samples, which it never saw: what the task alone explains."""
+    train_right: Estimate
+    test_right: Estimate
+
+
+class Before(Document):
+    """One quantity before and after tuning."""
+
+    name: str
+    n: int
+    unit: str
+    """What ``n`` counts, and what the values are: ``share right``, ``nats per token`` ..."""
+    base: Estimate
+    tuned: Estimate
+    delta: Estimate
+    """Tuned minus base, paired."""
+    higher_is_better: bool = True
+    gated: bool = False
+    """Whether the gate compares ``delta`` with its margin."""
+
+
+class OpenField(Document):
+    """A field of the answer that can hold free text, and how much of it."""
+
+    name: str
+    most_characters: int | None
+    """None when nothing limits it."""
+
+
+class General(Document):
+    """What tuning did to everything else: forgetting and safety."""
+
+    forgetting: list[Before]
+    safety: list[Before]
+    open_fields: list[OpenField] | None = None
+    """Fields of the pack's answer that are not closed; empty: nothing but fixed words can be emitted."""
+    hostile_n: int = 0
+    hostile_valid: Estimate | None = None
+    """Share of harmful requests, planted in the pack's own input, that were answered in the pack's form."""
+    note: str = ""
+
+
 class GateResult(Document):
     """The verdict, why, and what would decide it."""
 
@@ -221,6 +300,9 @@ class Report(Document):
     slices: list[Slice]
     missing_classes: list[str] = Field(default_factory=list)
     """Strata that training has and no sample tests."""
+    overlap: Overlap | None = None
+    memorisation: Memorisation | None = None
+    general: General | None = None
     regressions: list[Case]
     """Samples the baseline has right and the candidate has not."""
     improvements: list[Case]
