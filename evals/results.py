@@ -25,6 +25,7 @@ __all__ = [
     "Memorisation",
     "OpenField",
     "Overlap",
+    "Rating",
     "Report",
     "Slice",
     "Verdict",
@@ -256,6 +257,27 @@ class General(Document):
     note: str = ""
 
 
+class Rating(Document):
+    """What people said who compared two arms' answers without knowing whose they were."""
+
+    candidate: str
+    baseline: str
+    raters: int
+    n: int
+    """Samples rated by anybody."""
+    preferred: int
+    """Samples on which most raters liked the candidate's answer better."""
+    rejected: int
+    same: int
+    """Samples without a majority for either."""
+    p: float
+    """Exact sign test of preferred against rejected samples, two-sided."""
+    kappa: float | None = None
+    """Cohen's kappa between raters, the mean over all pairs of them; None for one rater, or where all said the same."""
+    overlap: int = 0
+    """Samples that at least two people rated."""
+
+
 class GateResult(Document):
     """The verdict, why, and what would decide it."""
 
@@ -303,6 +325,7 @@ class Report(Document):
     overlap: Overlap | None = None
     memorisation: Memorisation | None = None
     general: General | None = None
+    rating: Rating | None = None
     regressions: list[Case]
     """Samples the baseline has right and the candidate has not."""
     improvements: list[Case]

@@ -76,6 +76,7 @@ def run_evaluation(
     be loaded.
     """
     from understudy.core.pack import load_pack
+    from understudy.evals.predictions import write_predictions
     from understudy.evals.report import write_report
     from understudy.integrations.cli._console import hardware_of, quiet_libraries
     from understudy.integrations.evaluation import evaluate as run
@@ -105,5 +106,6 @@ def run_evaluation(
     if not done.asked:
         stderr().print("  [dim]every answer was known from an earlier evaluation[/dim]")
     folder = Path(settings.registry) / "reports" / version.id
+    write_predictions(done.predictions, folder / "predictions.jsonl")
     write_report(done.report, folder, loss_curve=curve_of(settings, version, manifest))
     return done.report, folder

@@ -9,7 +9,7 @@ import sys
 import typer
 
 from understudy.core.errors import UnderstudyError
-from understudy.integrations.cli import data, demo, diff, evaluate, explain, init, models, monitor, select, train
+from understudy.integrations.cli import data, demo, diff, evaluate, explain, init, models, monitor, rate, select, train
 
 __all__ = ["app", "main"]
 
@@ -34,6 +34,7 @@ app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
+app.add_typer(rate.app, name="rate")
 app.command("monitor")(monitor.monitor)
 app.command("ab")(monitor.ab)
 app.command("explain")(explain.explain)
