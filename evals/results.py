@@ -15,6 +15,8 @@ __all__ = [
     "ArmResult",
     "Before",
     "Bucket",
+    "Calibration",
+    "CalibrationBin",
     "Case",
     "ClassTable",
     "Comparison",
@@ -91,6 +93,33 @@ class ClassTable(Document):
     """``confusion[truth][answer]``; the last column counts samples without a usable answer."""
 
 
+class CalibrationBin(Document):
+    """Answers of like confidence."""
+
+    low: float
+    """Lower end of the bin; all are .1 wide."""
+    n: int
+    confidence: float
+    """Their mean."""
+    right: float
+    """Share of them that are right."""
+
+
+class Calibration(Document):
+    """Whether an arm's confidence can be believed."""
+
+    n: int
+    bins: list[CalibrationBin]
+    error: float
+    """Expected calibration error, 0..1."""
+    coverage: list[float]
+    """Shares of the answers, the most confident first."""
+    risk: list[float]
+    """Share of wrong answers among those covered."""
+    area: float
+    """Area under risk over coverage; smaller is better."""
+
+
 class ArmResult(Document):
     """One arm on all samples."""
 
@@ -114,6 +143,7 @@ class ArmResult(Document):
     """Share of valid answers without the grammar, on ``unconstrained_n`` of the samples."""
     unconstrained_n: int = 0
     classes: ClassTable | None = None
+    calibration: Calibration | None = None
 
 
 class Comparison(Document):
@@ -329,6 +359,8 @@ class Report(Document):
     regressions: list[Case]
     """Samples the baseline has right and the candidate has not."""
     improvements: list[Case]
+    ties: list[Case] = Field(default_factory=list)
+    """Some of the samples on which both are right or both are wrong; those both have wrong come first."""
 
     def arm(self, name: str) -> ArmResult:
         """Return the result of the arm called ``name``; KeyError when it was not compared."""
