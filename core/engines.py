@@ -125,6 +125,18 @@ class LocalEngine:
         """Return the length of ``text`` in tokens, without special ones."""
         return self._count(text)
 
+    def loss(self, text: str) -> tuple[float, int]:
+        """Return the summed loss on ``text`` (nats) and over how many tokens; what exceeds the context is cut."""
+        import torch
+
+        ids = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"][: self.context_length]
+        if len(ids) < 2:
+            return 0.0, 0
+        row = torch.tensor([ids], device=self._model.device)
+        with torch.inference_mode():
+            logits = self._model(input_ids=row).logits[0, :-1].float()
+        return float(torch.nn.functional.cross_entropy(logits, row[0, 1:], reduction="sum")), len(ids) - 1
+
     def generate(self, requests: Sequence[Request], progress: Callable[[int], None] | None = None) -> list[Generation]:
         """Answer every request, in order; batches are formed by length so that little is padded.
 

@@ -127,6 +127,8 @@ class EvaluateSettings(Section):
     is used. 0: without."""
     unconstrained_samples: int = Field(default=24, ge=0)
     """Test examples answered once more without the grammar, to report how many answers are valid without it."""
+    probe_samples: int = Field(default=24, ge=0)
+    """Training examples answered by the tuned model, to see whether it repeats its targets by heart."""
     remote_url: str = ""
     """Address of an OpenAI-compatible server for the ``remote:`` arms, for example ``http://127.0.0.1:8000/v1``."""
     samples: Count | None = None

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from understudy.core.errors import BadInput
+from understudy.core.files import canonical_json, sha256_bytes, write_text
 from understudy.core.hardware import Hardware
-from understudy.core.pack import LearnsReference, Pack
+from understudy.core.pack import BuildContext, LearnsReference, Pack, load_pack, pack_names
 from understudy.core.records import DatasetVersion, Example, ModelVersion, Prediction
 from understudy.core.registry import Registry
+from understudy.core.remote import RemoteEngine
 from understudy.core.settings import EvaluateSettings, Settings
 from understudy.evals.arms import Arm, Engine, Shots, model_arm, reference_arm
 from understudy.evals.cache import CachedEngine, EngineKey
 from understudy.evals.compare import compare
+from understudy.evals.forgetting import measure
 from understudy.evals.gate import GateSettings, apply_gate
-from understudy.evals.results import Identity, Report
+from understudy.evals.leakage import memorisation, overlap_of, require_clean
+from understudy.evals.results import General, Identity, Overlap, Report
 from understudy.evals.shots import diverse_shots, similar_shots
 from understudy.evals.whitespace import choose_compact
 from understudy.integrations.pipeline import DECIDING, base_of, commit
@@ -31,7 +37,12 @@ __all__ = ["Evaluated", "Progress", "evaluate"]
 Progress = Callable[[str, int, int], None]
 """Called with (what runs, samples done, samples in all)."""
 
+KEY_VARIABLE = "UNDERSTUDY_API_KEY"
+"""Environment variable with the key of the server behind ``evaluate.remote_url``."""
+
 _SHOTS = re.compile(r"\((\d+)\)$")
+_OTHERS = 24
+"""Examples of every other pack, to see whether its task was forgotten."""
 _UNTUNED = ("base", "few-shot", "rag", "retrieval")
 
 
@@ -72,6 +83,9 @@ def evaluate(
     splits: Mapping[str, Sequence[Example]],
     hardware: Callable[[], Hardware],
     on_progress: Progress,
+    *,
+    full: bool = False,
+    force: bool = False,
 ) -> Evaluated:
     """Run the arms of the settings on the test split, compare them in pairs and let the gate decide.
 
@@ -83,13 +97,21 @@ def evaluate(
         splits: its examples.
         hardware: where to run; called when the first model is loaded.
         on_progress: told about every arm.
+        full: measure forgetting and safety too; minutes for a small model.
+        force: go on although test and training overlap.
+
+    Raises:
+        BadInput: test and training overlap, or an arm names no model of this pack.
     """
     plan = Plan(settings, pack, version, splits, hardware)
     samples = _samples(plan)
-    engines = {name: _engine(plan, name) for name in {_owner(arm) for arm in plan.chosen.arms} - {""}}
+    overlap = require_clean(_overlap(plan, dataset, samples), force)
+    owners = {_owner(arm) for arm in plan.chosen.arms} | ({"base", "tuned"} if full else set())
+    engines = {name: _engine(plan, name) for name in owners - {""}}
     predictions: dict[str, list[Prediction]] = {}
     free: dict[str, list[Prediction]] = {}
     compact: dict[str, bool] = {}
+    probe: tuple[list[Example], list[Prediction]] | None = None
     for owner in sorted({_owner(arm) for arm in plan.chosen.arms}):
         for name in (arm for arm in plan.chosen.arms if _owner(arm) == owner):
             if not owner:
@@ -104,8 +126,14 @@ def evaluate(
             if some:
                 unbound = _arm(plan, name, engine, constrained=False)
                 free[name] = unbound.predict(some, _counter(on_progress, f"{name}, free", some))
+        if owner == "tuned":
+            probe = _probe(plan, engines["tuned"], on_progress)
         if owner:
             engines[owner].close()
+    memory = None
+    if probe is not None and "tuned" in predictions:
+        memory = memorisation(pack, *probe, samples, predictions["tuned"], settings.gate.alpha)
+    general = _general(plan, engines, samples, on_progress) if full else None
     report = compare(
         pack,
         samples,
@@ -117,6 +145,9 @@ def evaluate(
         unconstrained=free,
         compact=compact,
         known_classes={example.stratum for example in splits["train"]},
+        overlap=overlap,
+        memorisation=memory,
+        general=general,
     )
     used = engines.values()
     return Evaluated(
@@ -134,6 +165,48 @@ def _samples(plan: Plan) -> list[Example]:
     if wanted is not None and wanted < len(samples):
         samples = random.Random(plan.chosen.seed).sample(samples, wanted)
     return sorted(samples, key=lambda example: example.id)
+
+
+def _overlap(plan: Plan, dataset: DatasetVersion, samples: Sequence[Example]) -> Overlap:
+    """Return what training and the samples have in common; kept on disk, since the search takes seconds."""
+    threshold = plan.settings.data.near_duplicate_threshold
+    asked = canonical_json([dataset.digest, threshold, [example.id for example in samples]])
+    path = _kept(plan) / f"overlap-{sha256_bytes(asked.encode())[:24]}.json"
+    try:
+        return Overlap.model_validate_json(path.read_bytes())
+    except (OSError, ValueError):
+        found = overlap_of(plan.splits["train"], samples, threshold)
+        write_text(path, found.model_dump_json() + "\n")
+        return found
+
+
+def _probe(plan: Plan, engine: CachedEngine, on_progress: Progress) -> tuple[list[Example], list[Prediction]] | None:
+    """Return some training examples with the tuned model's answers to them."""
+    training = sorted(plan.splits["train"], key=lambda example: example.id)
+    some = random.Random(plan.chosen.seed).sample(training, min(plan.chosen.probe_samples, len(training)))
+    if not some:
+        return None
+    arm = _arm(plan, "tuned", engine)
+    return some, arm.predict(some, _counter(on_progress, "tuned, training", some))
+
+
+def _general(plan: Plan, engines: Mapping[str, CachedEngine], samples: Sequence[Example], tell: Progress) -> General:
+    base, tuned = engines["base"], engines["tuned"]
+    others = {}
+    for name in pack_names():
+        if name != plan.pack.name:
+            other = load_pack(name)
+            context = BuildContext(base.count_tokens, plan.settings.data.prompt_budget, limit=_OTHERS)
+            found = sorted(islice(other.builders["seed"](context), _OTHERS), key=lambda example: example.id)
+            if found:
+                others[name] = (other, found)
+    return measure(
+        plan.pack, base, tuned, (base.loss, tuned.loss), samples, others, tell, alpha=plan.settings.gate.alpha
+    )
+
+
+def _kept(plan: Plan) -> Path:
+    return Path(plan.settings.registry) / "predictions"
 
 
 def _owner(arm: str) -> str:
@@ -186,6 +259,14 @@ def _engine(plan: Plan, owner: str) -> CachedEngine:
 
             return base_engine(base, plan.hardware(), batch_size=size)
 
+    elif owner.startswith("remote:"):
+        model = owner.partition(":")[2]
+        remote = RemoteEngine(plan.chosen.remote_url, model, os.environ.get(KEY_VARIABLE, ""), concurrency=size)
+        key = EngineKey(f"{plan.chosen.remote_url} {model}", decoding={"greedy": True})
+
+        def load() -> Engine:
+            return remote
+
     else:
         version = plan.version if owner == "tuned" else registry.get(owner.partition(":")[2])
         if version.pack != plan.pack.name:
@@ -203,7 +284,7 @@ def _engine(plan: Plan, owner: str) -> CachedEngine:
 
             return version_engine(registry, version, plan.hardware(), batch_size=size)
 
-    return CachedEngine(key, Path(plan.settings.registry) / "predictions", load)
+    return CachedEngine(key, _kept(plan), load)
 
 
 _ANSWERING = ("torch", "transformers", "peft", "llguidance", "understudy")

@@ -19,6 +19,8 @@ from understudy.integrations.cli import (
     init,
     label,
     models,
+    monitor,
+    rate,
     review,
     select,
     train,
@@ -47,6 +49,9 @@ app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
+app.add_typer(rate.app, name="rate")
+app.command("monitor")(monitor.monitor)
+app.command("ab")(monitor.ab)
 app.command("explain")(explain.explain)
 app.command("select")(select.select)
 app.command("review")(review.review)
