@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-_SCRIPTS = ("help_time", "packing", "select_logs", "big_log", "held_out", "explain_logs", "diffs")
+_SCRIPTS = ("help_time", "packing", "select_logs", "big_log", "held_out", "explain_logs", "diffs", "defects")
 
 
 def main() -> None:

@@ -155,7 +155,7 @@ class _Draw:
             piece = self.found[index]
             if index not in self.used and piece.kind in operator.kinds and operator.wants.search(piece.text):
                 yield index
-        # Those with a site, but not in the shape that was drawn, get a few more chances before the operator is given up.
+        # Those with a site, but not in the shape that was drawn, get a few more chances before all are used up.
         for _ in range(_CHANCES):
             yield from [index for index in self.misshapen[operator.name] if index not in self.used]
 
