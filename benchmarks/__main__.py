@@ -14,6 +14,7 @@ _SCRIPTS = (
     "held_out",
     "explain_logs",
     "diffs",
+    "defects",
     "github_bot",
     "training/sft",
     "training/dpo",
