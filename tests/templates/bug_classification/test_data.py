@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
+from understudy.core.datasets import build_version
 from understudy.core.errors import BadInput
 from understudy.core.records import Example
+from understudy.core.settings import DataSettings
 from understudy.core.taxonomy import Taxonomy
 from understudy.templates.bug_classification import data
 from understudy.templates.bug_classification.pack import PACK
 from understudy.templates.bug_classification.schema import Labels, Ticket
 
-from .tickets import TAXONOMY, context
+from .tickets import TAXONOMY, context, tickets
 
 ROWS: list[dict[str, Any]] = [
     {"id": "1", "project": "a/b", "time": "2026-01-02T03:04:05Z", "title": "Crash", "body": "NA", "type": "bug"},
@@ -148,6 +150,22 @@ def test_secrets_are_redacted_before_anything_is_kept(tmp_path: Path) -> None:
     secret = "ghp_" + "a1B2" * 9
     (made,) = read(lines(tmp_path / "a.jsonl", [{"title": f"t {secret}", "body": f"token {secret}", "type": "bug"}]))
     assert secret not in made.model_dump_json()
+
+
+def test_the_dataset_card_counts_every_class_and_lists_conflicts(tmp_path: Path) -> None:
+    made = tickets(60)
+    said = made[0].output["labels"]
+    other = "bug" if said["type"] != "bug" else "feature"
+    torn = made[0].model_copy(update={"id": "torn", "output": {"labels": said | {"type": other}}})
+    version = build_version(
+        PACK, [*made, torn], DataSettings(near_duplicate_threshold=1), tmp_path, len, lambda example: ("", "")
+    )
+    card = (tmp_path / "datasets" / version.id / "README.md").read_text("utf-8")
+    assert version.removed["conflict"] == 2 and "torn: another output than" in card
+    rows = [line.split(" | ") for line in card.split("\n") if line.startswith("| labels.type")]
+    assert [row[1] for row in rows] == ["bug", "feature", "question"]
+    assert sum(int(cell.rstrip(" |")) for row in rows for cell in row[2:]) == 59
+    assert "| labels.area.ui | yes | " in card
 
 
 def test_the_embedded_tickets_become_examples_of_every_group() -> None:
