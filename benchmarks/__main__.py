@@ -6,14 +6,25 @@ import subprocess
 import sys
 from pathlib import Path
 
-_SCRIPTS = ("help_time", "packing", "select_logs", "big_log", "held_out", "explain_logs", "diffs")
+_SCRIPTS = (
+    "help_time",
+    "packing",
+    "select_logs",
+    "big_log",
+    "held_out",
+    "explain_logs",
+    "diffs",
+    "github_bot",
+    "training/sft",
+    "training/dpo",
+)
 
 
 def main() -> None:
     failed = []
     for name in _SCRIPTS:
         print(f"== {name}", flush=True)
-        if subprocess.run([sys.executable, Path(__file__).with_name(f"{name}.py")], check=False).returncode != 0:
+        if subprocess.run([sys.executable, Path(__file__).parent / f"{name}.py"], check=False).returncode != 0:
             failed.append(name)
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")

@@ -9,17 +9,23 @@ from typing import Any, TypeVar
 
 from understudy.core.errors import BadInput
 
-__all__ = ["read_json_lines"]
+__all__ = ["read_json_lines", "read_numbered_lines"]
 
 T = TypeVar("T")
 
 
 def read_json_lines(path: Path, convert: Callable[[dict[str, Any]], T]) -> list[T]:
-    """Return ``convert`` of the object in each line; blank lines are skipped, a line ends at LF only.
+    """Return ``convert`` of the object in each line, as :func:`read_numbered_lines` does."""
+    return read_numbered_lines(path, lambda line, number: convert(line))
+
+
+def read_numbered_lines(path: Path, convert: Callable[[dict[str, Any], int], T]) -> list[T]:
+    """Return ``convert`` of each line's object and number; blank lines are skipped, a line ends at LF only.
 
     Args:
         path: a UTF-8 file, with or without a byte order mark.
-        convert: raises ``ValueError`` with a sentence when it cannot use an object.
+        convert: raises ``ValueError`` with a sentence when it cannot use an object. Numbers count from 1, blank lines
+            included.
 
     Raises:
         BadInput: the file cannot be read or has broken lines; the message names the first and says how many there are.
@@ -32,7 +38,7 @@ def read_json_lines(path: Path, convert: Callable[[dict[str, Any]], T]) -> list[
     for number, line in _numbered(data):
         total += 1
         try:
-            values.append(convert(_object(line)))
+            values.append(convert(_object(line), number))
         except (ValueError, RecursionError) as error:
             broken.append((number, _reason(error)))
     if broken:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from understudy.core.bases import token_counter
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["Generation", "LocalEngine", "Request", "prompt_ids"]
+    from understudy.core.scoring import ClosedQuestion
+
+__all__ = ["Generation", "LocalEngine", "Request", "prompt_ids", "stop_ids"]
 
 
 _EAGER_HEADS = 8
@@ -33,6 +36,10 @@ class Request:
     max_new_tokens: int = 256
     compact: bool = True
     """Whether the schema allows no whitespace between JSON tokens; a base that was never tuned may want some."""
+    temperature: float = 0.0
+    """0 takes the likeliest token every time; above, tokens are drawn."""
+    seed: int = 0
+    """Decides what is drawn; requests of one batch are drawn with the seed of the first."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,21 @@ class Generation:
     """Wall time of the batch divided by its size."""
     peak_bytes: int = 0
     """Most memory in use while the batch ran; 0 when unknown."""
+    steps: tuple[tuple[int, float], ...] = ()
+    """For each token the length of ``text`` up to its end, in characters, and its log-probability."""
+
+    def __post_init__(self) -> None:
+        """Take the steps as JSON gives them back, too: as lists."""
+        object.__setattr__(self, "steps", tuple((int(end), float(logprob)) for end, logprob in self.steps))
+
+    def span_logprob(self, start: int, end: int) -> float:
+        """Return the sum of the log-probabilities of the tokens that overlap ``text[start:end]``."""
+        total, begin = 0.0, 0
+        for stop, logprob in self.steps:
+            if begin < end and stop > start:
+                total += logprob
+            begin = stop
+        return total
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
@@ -71,8 +93,15 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) 
     return cast("list[int]", ids)
 
 
+def stop_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """Return the tokens that end an answer: the tokenizer's end of sequence and those of the generation settings."""
+    stops: Any = model.generation_config.eos_token_id
+    ids = stops if isinstance(stops, list) else [stops if stops is not None else tokenizer.eos_token_id]
+    return tuple(sorted({int(stop) for stop in [*ids, tokenizer.eos_token_id]}))
+
+
 class LocalEngine:
-    """A transformers model in this process: batched, left-padded, greedy.
+    """A transformers model in this process: batched, left-padded, greedy unless a request says otherwise.
 
     Not thread-safe; loading costs seconds, so keep one.
     """
@@ -85,9 +114,7 @@ class LocalEngine:
         self._tokenizer = tokenizer
         self._batch_size = batch_size
         self._count = token_counter(tokenizer)
-        stops = model.generation_config.eos_token_id
-        ids = stops if isinstance(stops, list) else [stops if stops is not None else tokenizer.eos_token_id]
-        self._stops: tuple[int, ...] = tuple(sorted({int(stop) for stop in [*ids, tokenizer.eos_token_id]}))
+        self._stops = stop_ids(model, tokenizer)
 
     @property
     def context_length(self) -> int:
@@ -116,15 +143,25 @@ class LocalEngine:
         ``progress`` is called with the number of requests finished since its last call.
         """
         prompts = [prompt_ids(self._tokenizer, request.messages) for request in requests]
-        order = sorted(range(len(requests)), key=lambda index: len(prompts[index]))
+        order = sorted(range(len(requests)), key=lambda index: (requests[index].temperature, len(prompts[index])))
         results: dict[int, Generation] = {}
-        for at in range(0, len(order), self._batch_size):
-            chosen = order[at : at + self._batch_size]
-            answers = self._batch([requests[index] for index in chosen], [prompts[index] for index in chosen])
-            results.update(zip(chosen, answers, strict=True))
-            if progress is not None:
-                progress(len(chosen))
+        for _, alike in groupby(order, key=lambda index: requests[index].temperature):
+            same = list(alike)
+            for at in range(0, len(same), self._batch_size):
+                chosen = same[at : at + self._batch_size]
+                answers = self._batch([requests[index] for index in chosen], [prompts[index] for index in chosen])
+                results.update(zip(chosen, answers, strict=True))
+                if progress is not None:
+                    progress(len(chosen))
         return [results[index] for index in range(len(requests))]
+
+    def score(
+        self, questions: Sequence[ClosedQuestion], progress: Callable[[int], None] | None = None
+    ) -> list[list[float]]:
+        """Return for each question the probability of each of its choices (see ``scoring.py``); nothing is written."""
+        from understudy.core.scoring import score_closed
+
+        return score_closed(self._model, self._tokenizer, questions, batch_size=self._batch_size, progress=progress)
 
     def _batch(self, requests: list[Request], prompts: list[list[int]]) -> list[Generation]:
         import torch
@@ -140,13 +177,18 @@ class LocalEngine:
             rows[row, width - len(ids) :] = torch.tensor(ids)
             mask[row, width - len(ids) :] = 1
         processors: list[Any] = [self._constraint(requests, pad)] if any(r.schema is not None for r in requests) else []
-        with torch.inference_mode():
+        drawing: dict[str, Any] = {"do_sample": False}
+        if temperature := requests[0].temperature:
+            drawing = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+        with torch.inference_mode(), torch.random.fork_rng(enabled=bool(temperature)):
+            if temperature:
+                torch.manual_seed(requests[0].seed)
             out = self._model.generate(
                 input_ids=rows.to(self._model.device),
                 attention_mask=mask.to(self._model.device),
                 max_new_tokens=max(request.max_new_tokens for request in requests),
-                do_sample=False,
                 num_beams=1,
+                **drawing,
                 eos_token_id=list(self._stops),
                 pad_token_id=pad,
                 logits_processor=LogitsProcessorList(processors),
@@ -184,7 +226,13 @@ class LocalEngine:
         confidence = None
         if request.schema is not None:
             confidence = float(spent[: self._first_field(ids[:length])].sum().exp())
-        return Generation(str(text), finish, len(prompt), length, float(spent.sum()), confidence, seconds)
+        steps = tuple(zip(self._ends(ids[:length]), spent.tolist(), strict=False))
+        return Generation(str(text), finish, len(prompt), length, float(spent.sum()), confidence, seconds, steps=steps)
+
+    def _ends(self, ids: list[int]) -> list[int]:
+        """Return the length of the text up to each token; one token is seldom a text of its own."""
+        decode = self._tokenizer.decode
+        return [len(decode(ids[: n + 1], clean_up_tokenization_spaces=False)) for n in range(len(ids))]
 
     def _first_field(self, ids: list[int]) -> int:
         """Return how many tokens it takes to write the first property's value (to the first comma after a string)."""

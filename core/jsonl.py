@@ -21,20 +21,29 @@ Any of these forms may also have ``id``, ``group``, ``stratum``, ``source`` and 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from understudy.core._json_lines import read_json_lines
+from understudy.core._json_lines import read_json_lines, read_numbered_lines
 from understudy.core.errors import BadInput
 from understudy.core.files import atomic_writer, canonical_json, sha256_bytes
 from understudy.core.pack import Pack
-from understudy.core.records import Example, Preference, Source
+from understudy.core.records import Example, Judgement, Preference, Source
 from understudy.core.rows import completion_text
 
-__all__ = ["EXPORT_FORMS", "ExportForm", "export_examples", "read_examples", "read_preferences", "read_records"]
+__all__ = [
+    "EXPORT_FORMS",
+    "ExportForm",
+    "export_examples",
+    "judgements_of",
+    "read_examples",
+    "read_judgements",
+    "read_preferences",
+    "read_records",
+]
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -55,13 +64,35 @@ def read_examples(path: Path, pack: Pack) -> Iterator[Example]:
     return iter(read_json_lines(path, lambda line: _only(_record(line, pack), Example)))
 
 
-def read_preferences(path: Path, pack: Pack) -> Iterator[Preference]:
+def read_preferences(
+    path: Path, pack: Pack, refine: Callable[[Preference, int], Preference] = lambda record, number: record
+) -> Iterator[Preference]:
     """Return the preferences in a file; the whole file is checked before the first is given.
+
+    ``refine`` gets every preference with the number of its line and returns what to keep of it, or raises a
+    ``ValueError`` with a sentence.
 
     Raises:
         BadInput: a line is broken, does not fit the pack, or has no rejected answer.
     """
-    return iter(read_json_lines(path, lambda line: _only(_record(line, pack), Preference)))
+    return iter(read_numbered_lines(path, lambda line, number: refine(_only(_record(line, pack), Preference), number)))
+
+
+def read_judgements(
+    path: Path, pack: Pack, refine: Callable[[Judgement, int], Judgement] = lambda record, number: record
+) -> Iterator[Judgement]:
+    """Return the judgements in a file: an answer each, with ``label`` true or false; ``refine`` as for preferences.
+
+    A line with a chosen and a rejected answer is one judgement of each.
+
+    Raises:
+        BadInput: a line is broken, does not fit the pack, or has no verdict.
+    """
+
+    def convert(line: dict[str, Any], number: int) -> list[Judgement]:
+        return [refine(record, number) for record in _judgements(line, pack)]
+
+    return (record for records in read_numbered_lines(path, convert) for record in records)
 
 
 def read_records(path: Path, pack: Pack) -> Iterator[Example | Preference]:
@@ -83,6 +114,8 @@ def _only(record: Example | Preference, wanted: type[Any]) -> Any:
 def _record(line: dict[str, Any], pack: Pack) -> Example | Preference:
     """Return what one line says; a sentence in a ValueError when it does not fit."""
     keys = line.keys()
+    if keys & {"chosen", "rejected"} and not line.get("prompt") and not line.get("input"):
+        raise ValueError("has no prompt: a pair needs prompt (or input), chosen and rejected")
     if {"id", "pack", "group", "input", "source"} <= keys:
         return _own(line, pack)
     if {"chosen", "rejected"} <= keys and keys & {"prompt", "input"}:
@@ -108,7 +141,39 @@ def _own(line: dict[str, Any], pack: Pack) -> Example | Preference:
     _fit(pack.Input, record.input, "input")
     for name in ("chosen", "rejected") if isinstance(record, Preference) else ("output",):
         _fit(pack.Output, getattr(record, name), name)
+    if isinstance(record, Preference) and record.chosen == record.rejected:
+        raise ValueError("chosen and rejected are the same answer")
     return record
+
+
+def judgements_of(pair: Preference) -> list[Judgement]:
+    """Return a judgement of each of a pair's answers."""
+    return [
+        Judgement(
+            id=f"{pair.id}-{'good' if good else 'bad'}",
+            pack=pair.pack,
+            group=pair.group,
+            input=pair.input,
+            output=output,
+            good=good,
+            reason=pair.reason,
+            source=pair.source,
+        )
+        for output, good in ((pair.chosen, True), (pair.rejected, False))
+    ]
+
+
+def _judgements(line: dict[str, Any], pack: Pack) -> list[Judgement]:
+    if line.keys() & {"chosen", "rejected"}:
+        return judgements_of(_only(_record(line, pack), Preference))
+    own = "good" in line
+    verdict = line.get("good") if own else line.get("label")
+    if not isinstance(verdict, bool):
+        raise ValueError("has no verdict: label must be true or false")
+    rest = {key: value for key, value in line.items() if key not in ("good", "label", "reason")}
+    example: Example = _only(_record(rest, pack), Example)
+    known = example.model_dump(exclude={"stratum", "meta"})
+    return [_fit(Judgement, known | {"good": verdict, "reason": line.get("reason", "")}, "")]
 
 
 def _example(line: dict[str, Any], pack: Pack, question: Any, answer: Any, used: tuple[str, ...]) -> Example:

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from understudy.core.bases import Base, check_folder, load_model, load_tokenizer, resolve_base, template_digest
+from understudy.core.bases import Base, load_model, load_tokenizer
 from understudy.core.engines import LocalEngine
-from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
 from understudy.core.records import ModelVersion
 from understudy.core.registry import Registry
-from understudy.core.settings import TrainSettings
-from understudy.core.tuning import attach
-from understudy.core.tuning.loading import load_to_tune
+from understudy.core.starts import Start, start_from, start_model, start_tokenizer
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
-__all__ = ["base_engine", "version_engine"]
+__all__ = ["base_engine", "start_engine", "version_engine"]
 
 
 def base_engine(base: Base, hardware: Hardware, *, batch_size: int = 16) -> LocalEngine:
@@ -35,27 +26,9 @@ def version_engine(
         BadInput: the folder is incomplete or holds pickles, the base is not the one the adapter was trained on, or
             the chat template is not the one of training.
     """
-    folder = registry.materialise(version)
-    check_folder(folder)
-    own = Base(version.id, str(folder), f"sha256:{version.digest}")
-    tokenizer = load_tokenizer(own)
-    if version.template_digest and template_digest(tokenizer) != version.template_digest:
-        raise BadInput(f"model {version.id} was trained with another chat template than its folder holds")
-    model = (
-        load_model(own, device=hardware.device) if version.kind == "full" else _with_adapter(version, folder, hardware)
-    )
-    return LocalEngine(model, tokenizer, batch_size=batch_size)
+    return start_engine(start_from(registry, version), hardware, batch_size=batch_size)
 
 
-def _with_adapter(version: ModelVersion, folder: Path, hardware: Hardware) -> PreTrainedModel:
-    base = resolve_base(
-        version.base, revision=None if version.base_revision.startswith("sha256:") else version.base_revision
-    )
-    if base.revision != version.base_revision:
-        raise BadInput(
-            f"model {version.id} is an adapter for {version.base} at {version.base_revision[:19]}, "
-            f"and that base is now {base.revision[:19]}: restore it or train again"
-        )
-    settings = TrainSettings.model_validate(version.settings.get("train", {"method": "lora"}))
-    adapted: PreTrainedModel = attach(load_to_tune(base, settings, hardware, dtype="auto"), folder)  # type: ignore[assignment]
-    return adapted
+def start_engine(start: Start, hardware: Hardware, *, batch_size: int = 16) -> LocalEngine:
+    """Load what a stage of training starts from, to let it answer."""
+    return LocalEngine(start_model(start, hardware), start_tokenizer(start), batch_size=batch_size)

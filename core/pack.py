@@ -11,14 +11,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
 from understudy.core.errors import BadInput
 from understudy.core.records import Example, Message, Prediction, Problem
+from understudy.core.taxonomy import Taxonomy
 
-__all__ = ["BuildContext", "Builder", "Metric", "Pack", "TokenCounter", "load_pack", "pack_names"]
+__all__ = [
+    "BuildContext",
+    "Builder",
+    "LearnsReference",
+    "Metric",
+    "Pack",
+    "TokenCounter",
+    "Trims",
+    "load_pack",
+    "pack_names",
+]
 
 TokenCounter = Callable[[str], int]
 """Length of a text in tokens of the model in use."""
@@ -46,6 +57,12 @@ class BuildContext:
     """Tokens the pack's input text may take in the prompt."""
     paths: Sequence[Path] = ()
     """Raw material named by the user; empty for embedded seeds."""
+    taxonomy: Taxonomy = field(default_factory=Taxonomy)
+    """The labels of the settings, for packs that label."""
+    licence: str = ""
+    """SPDX identifier of the material, as the settings give it."""
+    split_by: Literal["item", "project"] = "item"
+    """What may not stand on both sides of a split; builders that know projects read it."""
     limit: int | None = None
     """At most this many examples, drawn evenly over groups with ``rng``; None for all."""
     rng: random.Random = field(default_factory=lambda: random.Random(0))
@@ -107,6 +124,24 @@ class Pack(Protocol):
 
     def corrupt(self, example: Example, rng: random.Random) -> BaseModel | None:
         """Return a plausible wrong answer for a preference pair, or None when there is none."""
+        ...
+
+
+@runtime_checkable
+class LearnsReference(Protocol):
+    """A pack whose reference is not written down but learnt, always from the split the model is tuned on."""
+
+    def learnt(self, training: Sequence[Example]) -> Pack:
+        """Return the pack with a reference fitted on ``training``; the pack itself is unchanged."""
+        ...
+
+
+@runtime_checkable
+class Trims(Protocol):
+    """What a pack has besides if it can leave out parts of an input (``train.on_overflow: trim``)."""
+
+    def trim(self, example: Example) -> Example | None:
+        """Return ``example`` with a little less input and an answer still right, or None when nothing more can go."""
         ...
 
 

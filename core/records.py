@@ -15,6 +15,7 @@ __all__ = [
     "DatasetVersion",
     "Example",
     "Feedback",
+    "Judgement",
     "Message",
     "ModelVersion",
     "Prediction",
@@ -82,6 +83,21 @@ class Preference(Record):
     rejected: dict[str, Any]
     reason: str = ""
     """Why the second answer is worse (``corrupt:evidence``, ``feedback:correction`` ...)."""
+    source: Source
+
+
+class Judgement(Record):
+    """One answer somebody liked or did not, without another one to compare it with."""
+
+    version: Literal[1] = 1
+    id: str
+    pack: str
+    group: str
+    input: dict[str, Any]
+    output: dict[str, Any]
+    good: bool
+    reason: str = ""
+    """Where the verdict comes from (``truth``, ``corrupt``, ``sampled``, ``feedback`` ...)."""
     source: Source
 
 
@@ -174,10 +190,14 @@ class ModelVersion(Record):
     base_revision: str
     """Resolved commit, or the digest of a local folder."""
     dataset: str
-    """Id of the dataset version it was trained on."""
+    """Id of the dataset version it was trained on; empty if its line has seen files of preferences only."""
     dataset_digest: str
     parent: str | None = None
     """Model version this stage started from, if not from the base itself."""
+    stage: Literal["sft", "dpo", "kto"] = "sft"
+    """How it was trained last."""
+    preferences_digest: str = ""
+    """SHA-256 over the canonical lines of the pairs or judgements it was tuned on; empty after ``sft``."""
     files: dict[str, str]
     """Relative path to SHA-256; each file is stored once, under its digest."""
     settings: dict[str, Any]

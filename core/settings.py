@@ -7,10 +7,23 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from understudy.core._section import Count, Section, Seed, Share, Text
+from understudy.core._training_settings import (
+    AdapterSettings,
+    Ia3Settings,
+    LoraSettings,
+    Method,
+    Overflow,
+    PreferenceSettings,
+    PrefixSettings,
+    QloraSettings,
+    TrainSettings,
+)
 from understudy.core.errors import BadInput
 from understudy.core.files import canonical_json, sha256_bytes
+from understudy.core.taxonomy import Taxonomy
 from understudy.core.typed_yaml import load_yaml_model, parse_yaml, validate_model
 
 __all__ = [
@@ -24,8 +37,11 @@ __all__ = [
     "Ia3Settings",
     "LoraSettings",
     "Method",
+    "Overflow",
+    "PreferenceSettings",
     "PrefixSettings",
     "QloraSettings",
+    "ReviewSettings",
     "Settings",
     "SourceSettings",
     "TrainSettings",
@@ -41,29 +57,6 @@ Arm = Annotated[str, Field(pattern=ARM_PATTERN)]
 """A way of answering that an evaluation compares: ``reference`` (no model), ``base``, ``few-shot``, ``rag`` (examples
 retrieved for each sample; ``retrieval`` is its old name), ``tuned``, ``tuned+rag``, ``model:<version or pack@alias>``
 and ``remote:<model>`` behind ``evaluate.remote_url``. ``few-shot(5)`` shows five examples instead of ``few_shot_k``."""
-
-Method = Literal["full", "lora", "qlora", "prefix", "adapter", "ia3"]
-"""How a base is tuned; ``core/tuning`` has one file for each."""
-
-Text = Annotated[str, Field(min_length=1)]
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-
-
-class Section(BaseModel):
-    """Base of all sections: an unknown key is an error, and a value cannot be changed once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_section_is_default(cls, data: Any) -> Any:
-        """Read a section whose every line is commented out (null in YAML) as one that was left out."""
-        if not isinstance(data, dict):
-            return data
-        sections = {name for name, field in cls.model_fields.items() if isinstance(field.default, Section)}
-        return {key: value for key, value in data.items() if value is not None or key not in sections}
 
 
 class BaseSettings(Section):
@@ -88,6 +81,9 @@ class SourceSettings(Section):
     """Raw material for the builder: files or folders, relative to the folder the command runs in."""
     licence: str = ""
     """SPDX identifier of the material, written to the dataset card; empty when unknown."""
+    split_by: Literal["item", "project"] = "item"
+    """``project`` keeps all examples of a project in one split, to measure transfer; builders that know projects
+    read it."""
 
 
 class DataSettings(Section):
@@ -117,138 +113,6 @@ class DataSettings(Section):
         if self.validation + self.test >= 1:
             raise ValueError(f"validation ({self.validation}) and test ({self.test}) must leave a share for training")
         return self
-
-
-class LoraSettings(Section):
-    """Low-rank adapters, read when ``train.method`` is ``lora`` or ``qlora``."""
-
-    rank: int = Field(default=16, ge=1, le=1024)
-    """Inner width of the adapter; vLLM serves up to 16 unless told otherwise."""
-    alpha: float = Field(default=32, gt=0)
-    """Scale: the update is multiplied by alpha / rank (with ``rslora`` by alpha / sqrt(rank))."""
-    dropout: Share = 0.0
-    """Share of the adapter's inputs dropped while training."""
-    rslora: bool = False
-    """Rank-stabilised scaling (arXiv 2312.03732)."""
-    dora: bool = False
-    """Weight-decomposed adapters (arXiv 2402.09353); slower, and vLLM cannot serve them unmerged."""
-    target_modules: tuple[Text, ...] | Literal["all-linear"] = "all-linear"
-    """Names of the layers that get an adapter; ``all-linear`` takes every linear layer but the output head."""
-
-
-class QloraSettings(Section):
-    """The 4-bit base below the adapter (arXiv 2305.14314), read when ``train.method`` is ``qlora``."""
-
-    quant_type: Literal["nf4", "fp4"] = "nf4"
-    """The sixteen values a weight can take: ``nf4`` fits normally distributed weights, ``fp4`` is a plain float."""
-    double_quantisation: bool = True
-    """Whether the scales are quantised too; saves about 0.4 bits a weight."""
-
-
-class PrefixSettings(Section):
-    """Keys and values before the prompt in every layer (arXiv 2101.00190), read when ``train.method`` is ``prefix``.
-
-    PEFT's extra network that makes the prefix while training is not offered: its checkpoints cannot be resumed.
-    """
-
-    tokens: int = Field(default=16, ge=1, le=1024)
-    """Length of the prefix; it takes this much of the context."""
-
-
-class AdapterSettings(Section):
-    """Bottleneck layers between the base's own, read when ``train.method`` is ``adapter``."""
-
-    width: int = Field(default=64, ge=1, le=8192)
-    """Inner width of a bottleneck; it adds about 2 x width x hidden size weights each."""
-    placement: Literal["houlsby", "pfeiffer"] = "houlsby"
-    """``houlsby``: after attention and after the feed-forward part (arXiv 1902.00751); ``pfeiffer``: after the latter
-    only (arXiv 2005.00247), half as many weights."""
-    activation: Literal["gelu", "relu", "silu"] = "gelu"
-    """The bend in the bottleneck."""
-    dropout: Share = 0.0
-    """Share of the bottleneck's inner values dropped while training."""
-    target_modules: tuple[Text, ...] | Literal["auto"] = "auto"
-    """Names of the layers followed by a bottleneck, instead of those that ``placement`` finds by their usual names."""
-
-    @model_validator(mode="after")
-    def _one_way_to_place(self) -> AdapterSettings:
-        if self.target_modules != "auto" and self.placement != "houlsby":
-            raise ValueError("placement does nothing while target_modules names the layers; give one of the two")
-        return self
-
-
-class Ia3Settings(Section):
-    """Factors on keys, values and feed-forward activations (arXiv 2205.05638), read when ``train.method`` is ``ia3``.
-
-    The fewest weights of all methods; it wants a learning rate about ten times as high as LoRA's.
-    """
-
-    target_modules: tuple[Text, ...] | Literal["auto"] = "auto"
-    """Names of the layers whose output is scaled; ``auto`` takes those that make keys and values."""
-    feedforward_modules: tuple[Text, ...] | Literal["auto"] = "auto"
-    """Names of the layers whose input is scaled; ``auto`` takes the last layer of each feed-forward part."""
-
-
-class TrainSettings(Section):
-    """Tuning on the training split."""
-
-    method: Method = "full"
-    """``full`` changes all weights; ``lora`` adds low-rank updates, ``qlora`` the same over a base held in 4 bits,
-    ``adapter`` bottleneck layers, ``prefix`` keys and values before the prompt, ``ia3`` factors."""
-    epochs: float = Field(default=3, gt=0)
-    """Passes over the training split; a fraction is allowed."""
-    learning_rate: float = Field(default=2e-4, gt=0, le=1)
-    """Highest learning rate; usual are 1e-5 to 5e-5 for ``full`` on a large base, 1e-4 to 5e-4 for ``lora``, ``qlora``
-    and ``adapter``, and 3e-3 to 3e-2 for ``prefix`` and ``ia3``."""
-    batch_size: Count = 8
-    """Rows per step and device."""
-    gradient_accumulation: Count = 1
-    """Steps added up before the weights change; the effective batch is this times ``batch_size``."""
-    max_length: Count = 1024
-    """Tokens of prompt and completion together that a row may have."""
-    warmup: Share = 0.05
-    """Share of all steps over which the learning rate rises."""
-    weight_decay: float = Field(default=0.0, ge=0, lt=1)
-    """AdamW's decoupled weight decay."""
-    lora: LoraSettings = LoraSettings()
-    """Shape of ``lora`` and ``qlora``."""
-    qlora: QloraSettings = QloraSettings()
-    """How ``qlora`` holds the base."""
-    prefix: PrefixSettings = PrefixSettings()
-    """Shape of ``prefix``."""
-    adapter: AdapterSettings = AdapterSettings()
-    """Shape of ``adapter``."""
-    ia3: Ia3Settings = Ia3Settings()
-    """What ``ia3`` scales."""
-    early_stopping_patience: int = Field(default=3, ge=0)
-    """Validations without improvement after which training stops; 0 never stops early."""
-    seed: Seed = 7
-    """Decides the order of rows, dropout and new weights."""
-    threads: Count | Literal["auto"] = "auto"
-    """CPU threads; ``auto`` takes the cores this process may use."""
-
-    @model_validator(mode="after")
-    def _every_option_is_read(self) -> TrainSettings:
-        for name, methods in _READ_BY.items():
-            section: Section = getattr(self, name)
-            default = type(section)()
-            changed = [key for key in type(section).model_fields if getattr(section, key) != getattr(default, key)]
-            if changed and self.method not in methods:
-                raise ValueError(
-                    f"{name}.{changed[0]} does nothing while method is {self.method!r}; "
-                    f"remove it, or set method to {' or '.join(methods)}"
-                )
-        return self
-
-
-_READ_BY: dict[str, tuple[Method, ...]] = {
-    "lora": ("lora", "qlora"),
-    "qlora": ("qlora",),
-    "prefix": ("prefix",),
-    "adapter": ("adapter",),
-    "ia3": ("ia3",),
-}
-"""Which methods read a section of :class:`TrainSettings`."""
 
 
 class EvaluateSettings(Section):
@@ -321,6 +185,24 @@ class GateSettings(Section):
         return self
 
 
+class ReviewSettings(Section):
+    """What ``understudy review`` shows of what a model finds; read by the pack ``code-review`` only."""
+
+    budget: Count = 10
+    """Comments that a review may have; the most necessary ones are kept."""
+    threshold: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = "auto"
+    """Necessity (probability of commenting rather than not) below which a comment is withheld; ``auto`` takes the one
+    that ``understudy review --calibrate`` found for the model, else 0.5."""
+    precision: float = Field(default=0.8, gt=0, le=1)
+    """Share of right comments that ``--calibrate`` looks for a threshold to reach on validation data."""
+    pieces: Count = 100
+    """Pieces of a patch (prompts) that are reviewed; the files beyond are listed as skipped."""
+    votes: Annotated[int, Field(ge=0, le=32)] = 0
+    """Samples of self-consistency: a comment stays if at least half of them make it, too; 0 asks once."""
+    skip: tuple[Text, ...] = ()
+    """Patterns of file names to leave out besides generated and vendored ones; ``*`` also matches slashes."""
+
+
 class Settings(Section):
     """The whole of ``understudy.yaml``."""
 
@@ -328,14 +210,20 @@ class Settings(Section):
     """Name of the task pack."""
     base: BaseSettings = BaseSettings()
     """The model to start from."""
+    taxonomy: Taxonomy = Taxonomy()
+    """The labels of a labelling task; other tasks do not read it."""
     data: DataSettings = DataSettings()
     """From raw material to a dataset version."""
     train: TrainSettings = TrainSettings()
     """Tuning on the training split."""
+    preference: PreferenceSettings = PreferenceSettings()
+    """Tuning on better and worse answers."""
     evaluate: EvaluateSettings = EvaluateSettings()
     """Comparing arms on the test split."""
     gate: GateSettings = GateSettings()
     """When the tuned model may take the stage."""
+    review: ReviewSettings = ReviewSettings()
+    """How many and how sure comments a code review shows."""
     registry: Text = ".understudy"
     """Folder of dataset versions and models, relative to the folder the command runs in."""
 

@@ -182,7 +182,7 @@ def _majority(votes: Sequence[str]) -> str:
 
 def _kappa(raters: Sequence[Mapping[str, Choice]]) -> float | None:
     """Return the mean of Cohen's kappa over pairs of raters with rows in common."""
-    from sklearn.metrics import cohen_kappa_score  # type: ignore[import-untyped]
+    from sklearn.metrics import cohen_kappa_score
 
     found = []
     for one, other in itertools.combinations(raters, 2):

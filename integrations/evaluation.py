@@ -16,7 +16,7 @@ from typing import Any
 from understudy.core.errors import BadInput
 from understudy.core.files import canonical_json, sha256_bytes, write_text
 from understudy.core.hardware import Hardware
-from understudy.core.pack import BuildContext, Pack, load_pack, pack_names
+from understudy.core.pack import BuildContext, LearnsReference, Pack, load_pack, pack_names
 from understudy.core.records import DatasetVersion, Example, ModelVersion, Prediction
 from understudy.core.registry import Registry
 from understudy.core.remote import RemoteEngine
@@ -115,7 +115,8 @@ def evaluate(
     for owner in sorted({_owner(arm) for arm in plan.chosen.arms}):
         for name in (arm for arm in plan.chosen.arms if _owner(arm) == owner):
             if not owner:
-                predictions[name] = reference_arm(pack, name).predict(samples, _counter(on_progress, name, samples))
+                knowing = pack.learnt(splits["train"]) if isinstance(pack, LearnsReference) else pack
+                predictions[name] = reference_arm(knowing, name).predict(samples, _counter(on_progress, name, samples))
                 continue
             engine = engines[owner]
             compact[name] = _is_compact(plan, name, engine, on_progress)

@@ -10,21 +10,40 @@ import random
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version as package_version
 from pathlib import Path
+from typing import Literal
 
 from understudy.core.bases import Base, load_tokenizer, resolve_base, template_digest, token_counter
 from understudy.core.datasets import build_version
+from understudy.core.dpo import preference_key
 from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
+from understudy.core.models import version_engine
 from understudy.core.pack import BuildContext, Pack
 from understudy.core.records import DatasetVersion, Example, ModelVersion
 from understudy.core.registry import Registry
-from understudy.core.rows import completion_text, make_rows
+from understudy.core.rows import completion_text, fit_rows
 from understudy.core.settings import Settings
 from understudy.core.sft import Event, Outcome, run_key, train_sft
+from understudy.core.smoke import smoke
+from understudy.core.starts import Start, start_from, start_tokenizer
 
-__all__ = ["DECIDING", "base_of", "build_dataset", "curve_of", "commit", "environment", "renderer", "train"]
+__all__ = [
+    "DECIDING",
+    "base_of",
+    "build_dataset",
+    "commit",
+    "curve_of",
+    "environment",
+    "register",
+    "renderer",
+    "start_of",
+    "train",
+    "try_out",
+    "writing",
+]
 
 DECIDING = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "llguidance", "understudy")
 _UNWRITTEN = ("I/O error", "PytorchStreamWriter", "inline_container")
@@ -58,6 +77,9 @@ def build_dataset(
         context = BuildContext(
             count_tokens=count,
             prompt_budget=settings.data.prompt_budget,
+            taxonomy=settings.taxonomy,
+            licence=source.licence,
+            split_by=source.split_by,
             paths=[Path(path) for path in source.paths],
             limit=settings.data.max_examples,
             rng=random.Random(settings.data.seed),
@@ -78,6 +100,21 @@ def renderer(pack: Pack) -> Callable[[Example], tuple[str, str]]:
     return render
 
 
+def start_of(settings: Settings, reference: str | None) -> Start:
+    """Return what a stage starts from: a registered version, or the settings' base when ``reference`` is None.
+
+    Raises:
+        BadInput: there is no such version, it belongs to another pack, or it is damaged.
+    """
+    if reference is None:
+        return Start(base_of(settings))
+    registry = Registry(Path(settings.registry))
+    version = registry.get(reference)
+    if version.pack != settings.pack:
+        raise BadInput(f"model {version.id} is of the pack {version.pack}, and the settings are for {settings.pack}")
+    return start_from(registry, version)
+
+
 def train(
     settings: Settings,
     pack: Pack,
@@ -85,43 +122,80 @@ def train(
     splits: Mapping[str, Sequence[Example]],
     hardware: Hardware,
     on_event: Callable[[Event], None],
+    start: Start | None = None,
 ) -> tuple[ModelVersion, Outcome]:
-    """Fine-tune the base on a dataset version and register the best checkpoint.
+    """Fine-tune the base, or ``start``, on a dataset version and register the best checkpoint.
 
     Called again after a kill it resumes; called again after it finished it returns the same version.
 
     Raises:
         BadInput: there are no rows, the loss is no number any more, or the disk is full; what was registered stays.
     """
-    base = base_of(settings)
-    tokenizer = load_tokenizer(base)
-    rows = {
-        "train": make_rows(pack, splits["train"], tokenizer, settings.train.max_length),
-        "validation": make_rows(pack, splits["validation"], tokenizer, settings.train.max_length),
-    }
-    folder = _run_folder(settings, base, dataset)
-    with _writing(folder):
-        outcome = train_sft(
-            base, tokenizer, rows["train"], rows["validation"], settings.train, hardware, folder, on_event
-        )
-    version = Registry(Path(settings.registry)).register(
+    start = start or Start(base_of(settings))
+    tokenizer = start_tokenizer(start)
+    length, overflow = settings.train.max_length, settings.train.on_overflow
+    training, notes = fit_rows(pack, splits["train"], tokenizer, length, overflow)
+    validation, more = fit_rows(pack, splits["validation"], tokenizer, length, overflow)
+    folder = _runs(settings) / run_key(settings.train, start, dataset.digest)
+    with writing(folder):
+        outcome = train_sft(start, tokenizer, training, validation, settings.train, hardware, folder, on_event)
+    version = register(settings, pack, dataset, start, outcome, hardware)
+    tried = try_out(settings, pack, version, splits, hardware)
+    return version, replace(outcome, notes=(*notes, *more, *outcome.notes, tried))
+
+
+def try_out(
+    settings: Settings, pack: Pack, version: ModelVersion, splits: Mapping[str, Sequence[Example]], hardware: Hardware
+) -> str:
+    """Load a registered version, let it answer one validation example, and return in a sentence how that went."""
+    example = next(iter(splits.get("validation", ())), None)
+    if example is None:
+        return "not tried out: there is no validation example to ask it"
+    engine = version_engine(Registry(Path(settings.registry)), version, hardware, batch_size=1)
+    wrong = smoke(engine, pack, example, settings.evaluate.max_new_tokens)
+    return f"tried out without a grammar: {wrong or 'it stops by itself and passes the checks'}"
+
+
+def register(
+    settings: Settings,
+    pack: Pack,
+    dataset: DatasetVersion | None,
+    start: Start,
+    outcome: Outcome,
+    hardware: Hardware,
+    stage: Literal["sft", "dpo", "kto"] = "sft",
+    preferences_digest: str = "",
+) -> ModelVersion:
+    """Put a run's best checkpoint into the registry, with where it came from.
+
+    A run without a dataset of its own names that of the version it started from, if there is one.
+    """
+    if dataset is not None:
+        data = (dataset.id, dataset.digest)
+    else:
+        data = (start.version.dataset, start.version.dataset_digest) if start.version else ("", "")
+    kind: Literal["full", "adapter"] = "full" if outcome.kind == "full" else "adapter"
+    root = start.root(kind)
+    return Registry(Path(settings.registry)).register(
         outcome.folder,
         pack=pack.name,
-        kind="full" if outcome.kind == "full" else "adapter",
-        base=base.name,
-        base_revision=base.revision,
-        dataset=dataset.id,
-        dataset_digest=dataset.digest,
+        kind=kind,
+        base=root.name,
+        base_revision=root.revision,
+        dataset=data[0],
+        dataset_digest=data[1],
+        parent=start.version.id if start.version else None,
+        stage=stage,
+        preferences_digest=preferences_digest,
         settings=settings.model_dump(mode="json"),
         metrics={"validation_loss": outcome.best_validation_loss, **outcome.checks},
-        template_digest=template_digest(tokenizer),
+        template_digest=template_digest(start_tokenizer(start)),
         environment=environment(hardware),
     )
-    return version, outcome
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path) -> Iterator[None]:
     """Turn a checkpoint that cannot be written into a sentence; each library says it in its own way."""
     from safetensors import SafetensorError
 
@@ -136,15 +210,20 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def curve_of(settings: Settings, version: ModelVersion, dataset: DatasetVersion) -> Path | None:
+def curve_of(settings: Settings, version: ModelVersion) -> Path | None:
     """Return the loss curve of the run that made ``version``, if that run was made here with its own settings."""
     made = Settings.model_validate(version.settings)
-    curve = _run_folder(settings.model_copy(update={"train": made.train}), base_of(made), dataset) / "curve.png"
+    start = start_of(settings, version.parent) if version.parent else Start(base_of(made))
+    if version.stage == "sft":
+        key = run_key(made.train, start, version.dataset_digest)
+    else:
+        key = preference_key(version.stage, made.train, made.preference, start, version.preferences_digest)
+    curve = _runs(settings) / key / "curve.png"
     return curve if curve.exists() else None
 
 
-def _run_folder(settings: Settings, base: Base, dataset: DatasetVersion) -> Path:
-    return Path(settings.registry) / "runs" / run_key(settings.train, base, dataset.digest)
+def _runs(settings: Settings) -> Path:
+    return Path(settings.registry) / "runs"
 
 
 def environment(hardware: Hardware) -> dict[str, str]:

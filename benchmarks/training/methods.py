@@ -64,6 +64,7 @@ def _measure(method: str, options: argparse.Namespace) -> dict[str, Any]:
     from understudy.core.rows import make_rows
     from understudy.core.settings import TrainSettings
     from understudy.core.sft import train_sft
+    from understudy.core.starts import Start
     from understudy.core.tuning.loading import load_tuned
     from understudy.evals.arms import model_arm
 
@@ -98,7 +99,7 @@ def _measure(method: str, options: argparse.Namespace) -> dict[str, Any]:
             if event.validation_loss is None:
                 marks.append(time.perf_counter())
 
-        outcome = train_sft(base, tokenizer, rows, validation, settings, hardware, Path(folder), mark)
+        outcome = train_sft(Start(base), tokenizer, rows, validation, settings, hardware, Path(folder), mark)
         rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         engine = LocalEngine(load_tuned(base, outcome.folder, settings, hardware), tokenizer)
     # The first step warms up, so time runs from its end and its share of the tokens is left out.

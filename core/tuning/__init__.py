@@ -16,7 +16,7 @@ from understudy.core.tuning._layers import check_targets
 from understudy.core.tuning.bottleneck import bottleneck_config, register_bottleneck
 from understudy.core.tuning.ia3 import ia3_config
 from understudy.core.tuning.lora import lora_config
-from understudy.core.tuning.prefix import accept_prefix, check_prefix, prefix_config
+from understudy.core.tuning.prefix import accept_prefix, check_prefix, learn_on, prefix_config
 
 if TYPE_CHECKING:
     from peft import PeftConfig, PeftModel
@@ -55,19 +55,23 @@ def prepare(model: PreTrainedModel, settings: TrainSettings) -> PeftConfig | Non
     return config
 
 
-def attach(model: PreTrainedModel, folder: Path) -> PeftModel:
-    """Return ``model`` with the adapter in ``folder`` on top, for answering.
+def attach(model: PreTrainedModel, folder: Path, *, trainable: bool = False) -> PeftModel:
+    """Return ``model`` with the adapter in ``folder`` on top, for answering, or to learn on if ``trainable``.
 
     Raises:
         BadInput: the folder holds no adapter, or one for a model of another shape.
     """
-    from peft import PeftModel
+    from peft import PeftConfig, PeftModel
     from safetensors import SafetensorError
 
     register_bottleneck()
     accept_prefix(model)
     try:
-        return PeftModel.from_pretrained(model, str(folder))
+        prefix = PeftConfig.from_pretrained(str(folder)).is_prompt_learning
+        tuned = PeftModel.from_pretrained(model, str(folder), is_trainable=trainable and not prefix)
+        if trainable and prefix:
+            learn_on(tuned)
+        return tuned
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise BadInput(
             f"{folder} holds no adapter for this {model.config.model_type} model: {str(error).split(chr(10))[0]}"

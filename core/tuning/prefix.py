@@ -8,10 +8,10 @@ from understudy.core.errors import BadInput
 from understudy.core.settings import TrainSettings
 
 if TYPE_CHECKING:
-    from peft import PrefixTuningConfig
+    from peft import PeftModel, PrefixTuningConfig
     from transformers import PreTrainedModel
 
-__all__ = ["accept_prefix", "check_prefix", "prefix_config"]
+__all__ = ["accept_prefix", "check_prefix", "learn_on", "prefix_config"]
 
 
 def prefix_config(settings: TrainSettings) -> PrefixTuningConfig:
@@ -19,6 +19,12 @@ def prefix_config(settings: TrainSettings) -> PrefixTuningConfig:
     from peft import PrefixTuningConfig
 
     return PrefixTuningConfig(num_virtual_tokens=settings.prefix.tokens, task_type="CAUSAL_LM")
+
+
+def learn_on(model: PeftModel) -> None:
+    """Let a loaded prefix learn on, which PEFT refuses to do while loading it."""
+    model.active_peft_config.inference_mode = False
+    model.prompt_encoder.requires_grad_(True)
 
 
 def check_prefix(model: PreTrainedModel) -> None:

@@ -107,11 +107,15 @@ def hardware_of(settings: Settings) -> Hardware:
 def quiet_libraries() -> None:
     """Silence notices of libraries that say nothing to a user; errors still come through."""
     import logging
+    import os
 
+    import datasets
     import transformers
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    os.environ.setdefault("TQDM_DISABLE", "1")  # TRL's bars know no other switch
     for name in ("accelerate", "datasets", "torch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(torch|transformers|trl|accelerate|peft)\b.*")

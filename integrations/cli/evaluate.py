@@ -49,7 +49,7 @@ def evaluate(
     if model is None and not versions:
         raise BadInput(f"there is no model of {chosen.pack} in {chosen.registry}: run `understudy train` first")
     version = registry.get(model) if model else versions[-1]
-    manifest, splits = dataset_of(chosen, dataset or version.dataset)
+    manifest, splits = dataset_of(chosen, dataset or version.dataset or None)
     report, folder = run_evaluation(chosen, version, manifest, splits, full=full, force=force)
     if as_json:
         typer.echo((folder / "report.json").read_text("utf-8"))
@@ -107,5 +107,5 @@ def run_evaluation(
         stderr().print("  [dim]every answer was known from an earlier evaluation[/dim]")
     folder = Path(settings.registry) / "reports" / version.id
     write_predictions(done.predictions, folder / "predictions.jsonl")
-    write_report(done.report, folder, loss_curve=curve_of(settings, version, manifest))
+    write_report(done.report, folder, loss_curve=curve_of(settings, version))
     return done.report, folder

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from understudy.templates.log_triage.explain import Explanation
     from understudy.templates.log_triage.select import Selection
 
-__all__ = ["explain", "print_explanation"]
+__all__ = ["engine_of", "explain", "print_explanation"]
 
 _CONTEXT = 2
 """Lines shown before and after evidence."""
@@ -60,7 +60,7 @@ def explain(
     chosen = read_settings(settings, overrides)
     passed = open_logs(green)[0] if green is not None else None
     logs = open_logs(log)
-    engine, model_id = _engine(chosen, model)
+    engine, model_id = engine_of(chosen, model)
     count = engine.count_tokens if engine else (lambda text: len(text) // 3 + 1)
     for named in logs:
         selection = select(named, green=passed)
@@ -75,7 +75,7 @@ def explain(
             print_explanation(stdout(), explanation, selection)
 
 
-def _engine(settings: Settings, model: str | None) -> tuple[LocalEngine | None, str]:
+def engine_of(settings: Settings, model: str | None) -> tuple[LocalEngine | None, str]:
     """Return the engine and its version id; (None, "rules") when rules are asked for or nothing is promoted."""
     from understudy.core.registry import CHAMPION, Registry
     from understudy.templates.log_triage.explain import RULES

@@ -9,7 +9,22 @@ import sys
 import typer
 
 from understudy.core.errors import UnderstudyError
-from understudy.integrations.cli import data, demo, diff, evaluate, explain, init, models, monitor, rate, select, train
+from understudy.integrations.cli import (
+    data,
+    demo,
+    diff,
+    evaluate,
+    explain,
+    github,
+    init,
+    label,
+    models,
+    monitor,
+    rate,
+    review,
+    select,
+    train,
+)
 
 __all__ = ["app", "main"]
 
@@ -39,7 +54,10 @@ app.command("monitor")(monitor.monitor)
 app.command("ab")(monitor.ab)
 app.command("explain")(explain.explain)
 app.command("select")(select.select)
+app.command("review")(review.review)
 app.command("diff")(diff.diff)
+app.command("label")(label.label)
+app.add_typer(github.app, name="github")
 
 
 def main() -> None:

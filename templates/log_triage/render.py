@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from understudy.core.outside import fenced, plain, prose
 from understudy.templates.log_triage.explain import RULES, Explanation
 
 __all__ = ["HEADINGS", "SUSPICIOUS", "markdown", "plain"]
@@ -28,51 +27,20 @@ HEADINGS: dict[str, str] = {
 SUSPICIOUS = "These lines look most like a cause:"
 """Said above the evidence of an unknown cause."""
 
-_SPECIAL = re.compile(r"([\\*_{}\[\]()#+!|<>~$&-])")
-_LINKED = re.compile(r"@|#|(?i:www)(?=\.)|:(?=//)")
-"""Where GitHub makes mentions, references and links of plain text; it does so after Markdown, so no backslash helps."""
-_COMMAND = re.compile(r"(?m)^([ \t]*):(?=:)|#(?=#\w*\[)")
-"""Where a CI runner would take a printed line for a command: ``::error::``, ``##[error]``, ``##vso[...]``."""
-
-
-def plain(text: str) -> str:
-    """Return text from outside with control characters (also bidirectional ones) and runner commands made visible."""
-    shown = "".join(c if c == "\n" or c == "\t" or _printable(c) else f"\\x{ord(c):02x}" for c in text)
-    return _COMMAND.sub(lambda found: f"{found[1] or ''}\\x{ord(found[0][-1]):02x}", shown)
-
-
-def _printable(character: str) -> bool:
-    return (
-        character.isprintable()
-        and character not in "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-    )
-
 
 def markdown(explanation: Explanation) -> str:
     """Return GitHub-flavoured Markdown; no mention, link, HTML or fence of the log's own survives in it."""
-    parts = [f"### {HEADINGS[explanation.category]}", "", _prose(explanation.root_cause)]
+    parts = [f"### {HEADINGS[explanation.category]}", "", prose(explanation.root_cause)]
     if explanation.fix:
-        parts += ["", f"**Fix:** {_prose(explanation.fix)}"]
+        parts += ["", f"**Fix:** {prose(explanation.fix)}"]
     if explanation.category == "unknown" and explanation.evidence:
         parts += ["", SUSPICIOUS]
     for quote in explanation.evidence:
         lines = str(quote.line_start) if quote.line_start == quote.line_end else f"{quote.line_start}-{quote.line_end}"
-        fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", quote.quote)), default=0))
-        parts += ["", f"{_prose(quote.file)}, line {lines}:", fence + "text", plain(quote.quote), fence]
+        parts += ["", f"{prose(quote.file)}, line {lines}:", fenced(quote.quote, "text")]
     sure = "" if explanation.confidence is None else f", {explanation.confidence:.0%} sure of the category"
     source = "rules, no model" if explanation.model == RULES else explanation.model
     doubt = " It abstains: treat this as a guess." if explanation.abstained else ""
     return "\n".join(
         [*parts, "", f"<sub>{explanation.category}, {explanation.origin}{sure}; by {source}.{doubt}</sub>", ""]
-    )
-
-
-def _prose(text: str) -> str:
-    """Escape Markdown outside backquotes; what stands in backquotes becomes code."""
-    pieces = plain(text).replace("\n", " ").split("`")
-    return "".join(
-        f"`{piece}`"
-        if piece and index % 2 and index < len(pieces) - 1
-        else _LINKED.sub(r"\g<0>&#8203;", _SPECIAL.sub(r"\\\1", piece))
-        for index, piece in enumerate(pieces)
     )

@@ -67,25 +67,72 @@ _REACH = (
     "Run the job again; if it persists, check the host {host}.|Run the job again; if it persists, check the network."
 )
 
+_NPM = r"^npm (?:ERR!|error) "
+_PACKAGE = r"(?P<name>@?[^@\s']+)@"
+_HOST = r"\w+://(?P<host>[^/\s'\"]+)"
+
 # fmt: off
+_PRECISE = (
+    _row(_NPM + r"notarget No matching version found for " + _PACKAGE, "dependency_install", "dependency", "Dependency {name} cannot be installed: no matching version.", "Choose a version of {name} that exists.", rank=3.2),
+    _row(_NPM + r"404 +(?:The requested resource )?'" + _PACKAGE + r"?.* (?:could not be found|is not in)", "dependency_install", "dependency", "Dependency {name} cannot be installed: it is not in the registry.", "Correct the name {name} or publish it.", rank=3.2),
+    _row(_NPM + r"peer\w* (?P<other>@?[^@\s]+)@.* from " + _PACKAGE, "dependency_install", "dependency", "Dependency {name} cannot be installed: it needs another version of {other}.", "Choose versions of {other} and {name} that fit together.", rank=3.2, first=True, companion=_NPM + r"Found: "),
+    _row(r"^npm (?:ERR!|error|warn|WARN) tarball tarball data for " + _PACKAGE + r".* corrupted", "dependency_install", "dependency", "Dependency {name} cannot be installed: its checksum is wrong.", "Check where {name} comes from and update the lock file.", rank=3.2, first=True, certain=True, companion=_NPM + r"sha\d+-", below=True),
+    _row(_NPM + r"(?:notsup|engine) Not compatible with your version of node/npm: " + _PACKAGE, "dependency_install", "config", "Dependency {name} cannot be installed: it needs another version of node.", "Use a version of node that {name} allows.", rank=3.2, companion=_NPM + r"notsup Required: ", below=True),
+    _row(_NPM + r"notsup Unsupported platform for " + _PACKAGE, "dependency_install", "dependency", "Dependency {name} cannot be installed: it does not support this platform.", "Make {name} optional or choose one that supports this platform.", rank=3.2),
+    _row(_NPM + r"need auth .*" + _HOST, "permission_or_secret", "config", "Permission denied: no token is set for {host}.", "Set a token for {host}.", rank=3.2, first=True),
+    _row(_NPM + r"JSON\.parse (?:Invalid|Failed).*?(?P<file>package(?:-lock)?\.json)", "other", "config", "File {file} is not valid JSON.", "Correct the syntax of {file}.", rank=3.2, first=True),
+    _row(r"^ERROR: Hashes are required in --require-hashes mode", "dependency_install", "dependency", "Dependency {name} cannot be installed: its hash is missing.|A dependency has no hash.", "Add the hash of {name} to the requirements.|Add the hash to the requirements.", companion=r"^\s+(?P<name>[\w.-]+)==\S+ --hash", below=True),
+    _row(r"^ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", "dependency_install", "dependency", "Dependency {name} cannot be installed: its hash does not match.|The hash of a dependency does not match.", "Check where {name} comes from and update its hash.|Check where it comes from and update its hash.", companion=r"^\s+(?P<name>[\w.-]+)(?:==\S+)? from ", below=True),
+    _row(r"^WARNING: Retrying \(Retry\(total=0.*(?:[Cc]onnection refused|[Nn]ame or service not known|name resolution|timed out)", "network_or_flaky", "external", "Host {host} cannot be reached.|The package index cannot be reached.", "Run again, or check the index on {host}.|Run again, or check the index.", rank=3.3, transient=True, certain=True, companion=r"^Looking in indexes: " + _HOST),
+    _row(r"^ERROR Unmet dependencies", "dependency_install", "dependency", "Module {name} is not installed.|A build dependency is not installed.", "Install {name} before the build.|Install it before the build.", companion=r"^\t(?P<name>[\w.-]+)$", below=True),
+    _row(r"Could not find a package configuration file provided by \"(?P<name>[^\"]+)\"", "dependency_install", "dependency", "Package {name} is not installed: CMake does not find it.", "Install {name} or correct its name.", companion=r"^CMake Error at "),
+    _row(r"^\s+(?:Flow control statements are not properly nested|Parse error\.)", "compile_error", "code", "{file} does not parse.|The CMake file does not parse.", "Correct the syntax in {file}.|Correct its syntax.", companion=r"^CMake Error at " + _FILE),
+    _row(r"^✘ \[ERROR\] No matching export in \"(?P<file>[^\"]+)\" for import \"(?P<name>[^\"]+)\"", "compile_error", "code", "The bundle does not build: {file} does not export {name}.", "Export {name} from {file} or correct the name.", first=True),
+    _row(r"^✘ \[ERROR\] (?:Expected|Unexpected|Unterminated|Syntax error)", "compile_error", "code", "{file} does not compile: syntax error.|The source does not compile: syntax error.", _FIX_SYNTAX, first=True, companion=r"^\s+" + _FILE + r":\d+:\d+:$", below=True),
+    _row(r"^Module parse failed: ", "compile_error", "code", "{file} does not compile: syntax error.|The source does not compile: syntax error.", _FIX_SYNTAX, first=True, companion=r"^ERROR in " + _FILE),
+    _row(r"^ - configuration has an unknown property '(?P<name>[^']+)'", "other", "config", "The configuration is invalid: {name} is not allowed.", "Remove or rename {name}.", first=True),
+    _row(r"^syntax error at (?P<file>\S+) line \d+, near", "compile_error", "code", "{file} does not compile: syntax error.", _FIX_SYNTAX, first=True),
+    _row(r"^Global symbol \"[$@%](?P<name>\w+)\" requires explicit package name .* at (?P<file>\S+) line", "compile_error", "code", "{file} does not compile: {name} is not defined.", "Declare {name} before it is used.", first=True),
+    _row(r"^curl: \(22\) .*error: (?P<code>40[137])", "permission_or_secret", "config", "Permission denied: the server answers with {code}.", "Pass a valid token to the server.", rank=3.1),
+    _row(r"Cannot connect to the Docker daemon at (?P<host>\S+?)\.?(?:\s|$)", "network_or_flaky", "infra", "The Docker daemon at {host} cannot be reached.", "Start the daemon behind {host} and run again.", rank=3.1, transient=True),
+    _row(r"^fatal: unable to access '" + _HOST + r".*(?:Failed to connect|Couldn't connect|[Cc]onnection (?:refused|reset)|timed out)", "network_or_flaky", "external", "Host {host} cannot be reached.", "Run again or check the server at {host}.", rank=3.1, transient=True),
+    _row(r"^Error: (?:building at STEP|creating build container)(?:.*?" + _HOST + r")?.*(?:connection refused|no such host|i/o timeout|TLS handshake)", "network_or_flaky", "external", "Host {host} cannot be reached.|The image build cannot reach a host.", "Run again or check the host {host}.|Run again or check the host.", rank=3.2, transient=True),
+    _row(r"^Permissions 0\d+ for '(?P<file>[^']+)' are too open", "permission_or_secret", "config", "Permission denied: key {file} is too open.", "Make {file} readable for its owner only.", rank=3.1),
+    _row(r"^ERROR\s+`?(?:long_description|description)`? has syntax errors", "other", "config", "The description in {file} cannot be rendered.|The description cannot be rendered.", "Correct the markup of the description.", companion=r"^Checking (?:\S*/)?(?P<file>[^\s/]+): FAILED"),
+    _row(r"^\[ERROR\] (?:Unknown packaging: (?P<name>\S+)|'(?P<name2>[\w.]+)' with value)", "other", "config", "The manifest is invalid: {name} is unknown.|The manifest is invalid: {name2}.", "Correct the manifest.", rank=3.2, first=True),
+    _row(r"^CONFLICT .*[Mm]erge conflict in (?P<name>\S+)", "other", "code", "Merge conflict in {name}.", "Resolve the conflict in {name}.", rank=3.1),
+    _row(r"^(?:gzip|xz|bzip2|unzip|tar): (?P<file>[^\s:]+): (?:[Uu]nexpected end of|not in gzip|File format not recognized|Compressed data is corrupt|invalid)", "other", "external", "Archive {file} is corrupt.", "Download {file} again.", rank=3.1),
+    _row(r"^(?:error: )?(?P<file>[\w./-]+\.(?:toml|json|ya?ml|ini|cfg))(?: is not valid)?: (?:[Ii]nvalid|[Ee]xpect)", "other", "config", "File {file} is invalid.", "Correct the syntax of {file}."),
+    _row(r"^(?:E\s+)?ImportError: cannot import name '(?P<name>\w+)' from partially initialized module '(?P<module>[\w.]+)'", "compile_error", "code", "{module} does not compile: {name} is imported in a circle.", "Break the circular import of {name}.", rank=3.1),
+    _row(r"^error\[E0433\]: cannot find module or crate `(?P<name>\w+)`", "dependency_install", "dependency", "Module {name} is not installed.", "Add {name} to the dependencies.", first=True, companion=r"^\s*--> ", below=True),
+    _row(_AT + r" error: incompatible types when \w+ .*?[‘'](?P<got>[^’']+)[’'].* (?:but|from type) [‘'](?P<want>[^’']+)[’']", "type_error", "code", "Type error in {file}: {got} does not fit {want}.", "Make the types in {file} agree.", first=True),
+    _row(r"^FAILED (?:\S*::)?(?P<test>[^\s:]+) - Failed: Timeout", "timeout_or_oom", "test", "Test {test} exceeded its time limit.", "Make {test} faster or raise its time limit.", rank=3.3, companion=r"^\s*E\s+Failed: Timeout"),
+    _row(r"^\s+'test timed out after (?P<limit>\w+)'", "timeout_or_oom", "test", "Test {test} exceeded its time limit of {limit}.|A test exceeded its time limit of {limit}.", "Let {test} finish in time or raise its limit.|Let it finish in time or raise its limit.", rank=3.2, companion=r"^\s*✖ (?P<test>[^\s:]+)"),
+    _row(r"^\s*\d+/\d+ Test\s+#\d+: (?P<test>\S+) \.*\*\*\*(?:Failed|Exception|Not Run)", "test_assertion", "code", "Test {test} fails.", _FIX_TEST, rank=2.7, certain=True),
+    _row(r"HTTP Error (?P<code>50[0234])\b", "network_or_flaky", "external", "A server answers with {code}.", "Run again when the server works.", transient=True),
+)
+
 _TESTS = (
     _row(r"^FAILED (?:\S*::)?(?P<test>[^\s:]+) - (?:assert|AssertionError: assert) (?P<got>\S.*?) == (?P<want>\S[^=]*?)$", "test_assertion", "code", "Test {test} fails: expected {want}, got {got}.", _FIX_TEST, companion=r"^\s*E\s+(?:AssertionError: )?assert ", certain=True),
     _row(r"^(?:FAILED|ERROR) (?P<test>\S+\.py)(?: - (?P<why>.*No module named '?(?P<name>[\w.]+).*))$", "dependency_install", "dependency", "Module {name} is not installed.", "Add {name} to the dependencies and install it.", companion=r"^\s*E\s+ModuleNotFoundError", certain=True),
-    _row(r"^FAILED (?!\()(?:\S*::)?(?P<test>[^\s:]+)(?: - (?P<error>[\w.]*(?:Error|Exception|Timeout|Exit)\b))?", "test_assertion", "code", "Test {test} fails with {error}.|Test {test} fails.", _FIX_TEST, companion=r"^\s*E\s+(?:(?P<error>[\w.]+(?:Error|Exception))|\S)", certain=True),
+    _row(r"^FAILED (?!\()(?:\S*::|(?=\S+\.py))(?P<test>[^\s:]+)(?: - (?P<error>[\w.]*(?:Error|Exception|Timeout|Exit)\b))?", "test_assertion", "code", "Test {test} fails with {error}.|Test {test} fails.", _FIX_TEST, companion=r"^\s*E\s+(?:(?P<error>[\w.]+(?:Error|Exception))|\S)", certain=True),
     _row(r"^ERROR (?:\S*::)(?P<test>[^\s:]+)", "test_assertion", "test", "Test {test} cannot be set up: {name} is missing.|Test {test} cannot be set up.", "Correct the fixture or setup of {test}.", companion=r"^\s*E\s+(?:fixture '(?P<name>\w+)' not found|\S)", certain=True),
     _row(r"'(?P<name>[\w-]+)' not found in `markers` configuration", "other", "config", "Marker {name} is not in the configuration.", "Register the marker {name} in the configuration.", rank=3.2),
     _row(r"^ERROR (?P<file>\S+\.py)\b", "compile_error", "code", "{file} cannot be imported: {name} is not defined.|{file} cannot be imported: {error}.|{file} cannot be imported.", "Correct the import of {file}.", companion=r"^\s*E\s+(?:ImportError: cannot import name '(?P<name>\w+)'|(?P<error>[\w.]*Error)\b|\S)", rank=2.8, certain=True),
     _row(r"^(?:FAIL|ERROR): (?P<test>\w+) \(", "test_assertion", "code", "Test {test} fails: expected {want}, got {got}.|Test {test} raises {error}.|Test {test} fails.", _FIX_TEST, companion=r"^(?:AssertionError: (?P<got>\S+) != (?P<want>\S+)|(?P<error>[\w.]*(?:Error|Exception))\b)", below=True, certain=True),
-    _row(r"^\s*--- FAIL: (?P<test>\S+)", "test_assertion", "code", "Test {test} fails.", _FIX_TEST, companion=r"^\s+\w+_test\.go:\d+: ", below=True, certain=True),
+    _row(r"^\s*--- FAIL: (?P<test>\S+)", "test_assertion", "code", "Test {test} fails.", _FIX_TEST, companion=r"^\s+\w+_test\.go:\d+: ", below=True, certain=True, first=True),
     _row(r"^thread '(?P<test>[^']+)' .*panicked at (?P<file>[^:,]+)", "test_assertion", "code", "Test {test} panics in {file}.", _FIX_TEST, companion=r"^(?:assertion|\s*(?:left|right): |called )", below=True, certain=True),
     _row(r"^\s*(?:●|✗|✕|✖) (?!\d+ problems?)(?P<test>\S.*?)(?: \(\d+.*)?$", "test_assertion", "code", "Test {test} fails.", _FIX_TEST, rank=2.5, companion=r"^\s*(?:Expected|expect\(|AssertionError|Error:|Received)", below=True, certain=True),
+    _row(r"^FAIL (?P<test>.+?) \[\S+\.phpt\]", "test_assertion", "code", "Test {test} fails.", _FIX_TEST, rank=2.5, certain=True, first=True),
     _row(r"^FAIL:? (?P<test>\w\S*?)[:,]? +(?:expected:? (?P<want>\S+?),? (?:but )?(?:got|was):? (?P<got>\S+))?", "test_assertion", "code", "Test {test} fails: expected {want}, got {got}.|Test {test} fails.", _FIX_TEST, rank=2.6, certain=True),
     _row(r"^\s*not ok \d+ -? ?(?P<test>\S.*)", "test_assertion", "code", "Test {test} fails.", _FIX_TEST, rank=2.5, certain=True),
     _row(r"^\[?ERROR\]?:?\s+(?P<test>[\w$.]+)(?::\d+|\([\w.$]+\)).*(?:expected:? ?<(?P<want>[^>]*)>.*but was:? ?<(?P<got>[^>]*)>|<<< (?:FAILURE|ERROR))", "test_assertion", "code", "Test {test} fails: expected {want}, got {got}.|Test {test} fails.", _FIX_TEST, certain=True),
     _row(r"^(?P<test>[\w.$]+ ?> ?[\w ()\[\]-]+) FAILED$", "test_assertion", "code", "Test {test} fails.", _FIX_TEST, companion=r"^\s+[\w.]+(?:Error|Exception|Failure)", below=True, certain=True),
-    _row(r"^\s*(?P<test>[\w.$-]+).*\*\*\* FAILED \*\*\*|^\s*\d+\) (?P<test2>[\w\\]+::\w+)|^rspec (?P<spec>\S+:\d+)", "test_assertion", "code", "Test {test} fails.|Test {test2} fails.|Test {spec} fails.|A test fails.", _FIX_TEST, rank=2.5, certain=True),
+    _row(r"^\s*(?P<test>[\w.$-]+).*\*\*\* FAILED \*\*\*|^\s*\d+\) (?P<test2>[\w\\]+::\w+)|^rspec (?P<spec>\S+:\d+)|^(?:\[info\] )?\s*- (?P<test3>.+?) \*\*\* FAILED \*\*\*", "test_assertion", "code", "Test {test} fails.|Test {test2} fails.|Test {spec} fails.|Test {test3} fails.|A test fails.", _FIX_TEST, rank=2.5, certain=True, first=True),
     _row(r"expected:? ?<(?P<want>[^>]*)> but was:? ?<(?P<got>[^>]*)>|Assertion `(?P<test>[^'`]+)' failed|Failed asserting that (?P<that>.+?)\.?$", "test_assertion", "code", "The assertion {test} does not hold.|A test fails: expected {want}, got {got}.|A test fails: {that} does not hold.", _FIX_TEST, certain=True),
     _row(r"^AssertionError(?: \[ERR_ASSERTION\])?: (?P<that>(?P<name>[A-Z][A-Z0-9_]{3,}) is (?:not set|required|missing))|[Mm]issing (?:required )?(?:environment variable|secret):? (?P<name2>[A-Z][A-Z0-9_]{3,})", "permission_or_secret", "config", "Secret {name} is not set.|Secret {name2} is not set.", "Set the secret for this job.", certain=True),
+    _row(r"^E\s+assert ", "test_assertion", "code", "Test {test} fails.|An assertion does not hold.", _FIX_TEST, rank=2.45, certain=True, companion=r"^_{3,} (?P<test>\S+) _{3,}$"),
+    _row(r"^\s*Failure/Error: ", "test_assertion", "code", "Test {test} fails.|A test fails.", _FIX_TEST, rank=2.6, certain=True, first=True, companion=r"^\s*\d+\) (?P<test>\S.*)"),
     _row(r"^\s*(?:E\s+)?AssertionError\b:? ?(?P<that>\S.*)?", "test_assertion", "code", "An assertion does not hold: {that}.|An assertion does not hold.", "Correct the code under test or the expected value.", rank=2.4, certain=True),
     _row(r"^\*\*\*Exception|^\s*\d+ - (?P<test>\S+) \((?:Failed|Timeout|SEGFAULT)\)", "test_assertion", "code", "Test {test} fails.|A test fails.", _FIX_TEST, rank=2.5, certain=True),
 )
@@ -125,14 +172,14 @@ _COMPILERS = (
     _row(r"(?:PHP )?Parse error: .* in (?P<file>\S+) on line|^\*\* \((?:SyntaxError|CompileError|TokenMissingError)\) (?P<file2>[^:]+)", "compile_error", "code", "{file} does not parse.|{file2} does not compile.", "Correct the syntax error.", first=True),
     _row(_AT + r".*\[-Werror[=,](?P<name>[\w-]+)", "compile_error", "code", "{file} does not compile: warning {name} is an error.", "Correct the line that {name} warns of.", first=True),
     _row(r"^\[?(?:ERROR|error)\]? ?:? ?" + _FILE + r":(?:\[?\d+[:,]?\d*\]?):? (?P<what>\S.*)|^e: (?:file://)?(?P<file2>[^:]+):\d+", "compile_error", "code", "{file} does not compile.|{file2} does not compile.", "Correct the code in {file}.|Correct the code in {file2}.", rank=2.6, first=True),
-    _row(r"^" + _AT + r" (?:fatal )?error: ", "compile_error", "code", "{file} does not compile.", "Correct the code in {file}.", rank=2.6, first=True),
+    _row(r"^" + _AT + r" (?:fatal )?error:(?: |$)|^(?P<file2>\S+\.erl):\d+: (?!Warning)", "compile_error", "code", "{file} does not compile.|{file2} does not compile.", "Correct the code in {file}.|Correct the code in {file2}.", rank=2.6, first=True),
     _row(r"Module not found: Error: Can't resolve " + _NAME + r"|Could not resolve \"(?P<name2>[^\"]+)\"", "compile_error", "code", "The bundle does not build: {name} is missing.|The bundle does not build: {name2} is missing.", "Install or correct the imported module.", first=True),
 )
 
 _LINT = (
     _row(r"^would reformat (?P<file>\S+)|^(?P<file2>\S+): needs formatting|^Diff in (?P<file3>\S+?):\d+|^\[warn\] (?P<file4>\S+\.\w+)$|^ERROR: (?P<file5>\S+) Imports are incorrectly sorted|^(?:W|w)ould reformat: (?P<file6>\S+)|^unformatted: ", "formatting_failure", "code", "|".join(f"{{file{n}}} is not formatted." for n in ("", 2, 3, 4, 5, 6)) + "|A file is not formatted.", "|".join(f"Run the formatter on {{file{n}}}." for n in ("", 2, 3, 4, 5, 6)) + "|Run the formatter.", companion=r"^\s*--> " + _FILE, below=True),
     _row(_FILE + r":\d+: (?:trailing whitespace|new blank line at EOF|space before tab)", "formatting_failure", "code", "{file} is not formatted.", "Remove the stray blanks in {file}."),
-    _row(r"^(?P<file>\S+?\.\w+):\d+(?::\d+)?:? (?:error )?(?P<code>MD\d{3}(?:/[\w-]+)+|[A-Z]{1,4}\d{3,5})\b:?", "lint_failure", "code", "Lint rule {code} is violated in {file}.", "Change {file} so that it follows {code}.", first=True),
+    _row(r"^(?P<file>\S+?\.\w+): ?\d+(?::\d+)?:? (?:error )?(?P<code>MD\d{3}(?:/[\w-]+)+|[A-Z]{1,4}\d{3,5})\b:?", "lint_failure", "code", "Lint rule {code} is violated in {file}.", "Change {file} so that it follows {code}.", first=True),
     _row(r"^(?P<code>[A-Z]{1,4}\d{3,5})(?: \[\*\])? \S", "lint_failure", "code", "Lint rule {code} is violated in {file}.|Lint rule {code} is violated.", "Change the code so that it follows {code}.", companion=r"^\s*--> " + _FILE, below=True, first=True),
     _row(r"^\s+\d+:\d+\s+(?:error\s+)?[Pp]arsing error|^\s+\d+:\d+\s+error\s+syntax error", "compile_error", "code", "{file} does not compile: syntax error.|The source does not compile: syntax error.", _FIX_SYNTAX, companion=r"^(?P<file>(?:/|[A-Z]:\\)?[\w./\\@-]+\.\w+)$", rank=3.1, first=True),
     _row(r"^(?P<file>[^\s:]+):\d+:\d+: \[error\] .*\((?P<code>[\w-]+)\)$", "lint_failure", "code", "Lint rule {code} is violated in {file}.", "Change {file} so that it follows {code}.", first=True),
@@ -170,20 +217,31 @@ _PLATFORM = (
 _OTHERS = (
     _row(r"^ ?! \[(?:remote )?rejected\] +\S+ -> (?P<name>\S+) \((?:fetch first|non-fast-forward)", "other", "code", "Push of {name} is rejected: the remote has newer commits.", "Rebase {name} onto the remote and push again.", rank=3.1),
     _row(r"[Ff]ailed to parse (?:manifest at )?`?(?P<file>[\w./-]+\.(?:toml|json|ya?ml|xml|cfg|ini))|Non-parseable POM (?P<file2>\S+)|Unknown packaging: (?P<name>\S+)|problems were encountered while processing the POMs", "other", "config", "File {file} is invalid.|File {file2} is invalid.|The manifest is invalid: {name} is unknown.|The manifest is invalid.", "Correct the file's contents.", companion=r"^\s+(?:missing field|can't find|expected|unknown|invalid)", below=True, certain=True),
-    _row(r"^CONFLICT .*[Mm]erge conflict in (?P<name>\S+)|Automatic merge failed", "other", "code", "Merge conflict in {name}.|A merge conflict stops the job.", "Resolve the merge conflict."),
+    _row(r"Automatic merge failed", "other", "code", "A merge conflict stops the job.", "Resolve the merge conflict."),
     _row(r"(?P<name>[^\s:]+): Cannot write: No space left|[Nn]o space left on device|ENOSPC|[Dd]isk quota exceeded|[Dd]isk full", "other", "infra", "No space is left to write {name}.|No space is left on the disk.", "Free space or use a larger disk."),
     _row(r"(?:line \d+: |: )(?P<name>[^\s:]+): (?:command )?not found$|^(?P<name2>[\w./-]+): (?:command )?not found$|The program '(?P<name3>[^']+)' is currently not installed|[Ee]xecutable (?:file )?[`'\"]?(?P<name4>[\w./-]+)?[`'\"]?.* not found in \$?PATH|spawn (?P<name5>\S+) ENOENT|(?:cannot find|could not find) executable (?P<name6>\S+)", "other", "infra", "|".join(f"Command {{name{n}}} is not found." for n in ("", 2, 3, 4, 5, 6)) + "|A command is not found.", "Install the command on the runner."),
     _row(r"No rule to make target [`'](?P<name>[^'`]+)'|Don't know how to build task '(?P<name2>[^']+)'|Missing script: \"?(?P<name3>[\w:-]+)|Task never defined: (?P<name4>\S+)|No Rakefile found|Task '(?P<name5>[^']+)' not found", "other", "config", "|".join(f"Target {{name{n}}} has no rule." for n in ("", 2, 3, 4, 5)) + "|The build file is missing.", "Add the missing target or correct its name."),
     _row(r"^(?P<file>\S+):\d+: \*\*\* (?P<what>[^.]+)|CMake Error(?: at (?P<file2>[^:]+):\d+)?", "other", "config", "{file} cannot be read.|{file2} stops with an error.|CMake stops with an error.", "Correct the build file.", rank=2.7, first=True),
+    _row(r"^(?:cp|mv|rm|ls|cat|chmod|strip): (?:cannot \w+ )?['‘]?(?P<name>[^'’:]+)['’]?: No such file or directory", "other", "code", "File {name} is missing.", "Create {name} before it is used.", rank=2.2),
     _row(r"(?:No such file or directory:? '(?P<name>[^']+)|ENOENT: no such file or directory, \w+ '(?P<name2>[^']+)|(?:cannot stat|cannot access|cannot open|can't open(?: file)?) ['‘](?P<name3>[^'’]+)|(?P<name4>[^\s:]+): No such file or directory|Cannot find module '(?P<name5>[./][^']+)|File not found:? (?P<name6>\S+))", "other", "code", "|".join(f"File {{name{n}}} is missing." for n in ("", 2, 3, 4, 5, 6)), "|".join(f"Add {{name{n}}} or correct the path." for n in ("", 2, 3, 4, 5, 6))),
     _row(r"EADDRINUSE.*?(?P<name>[\d.:]+:\d+)|[Aa]ddress already in use", "other", "infra", "Address {name} is already in use.|An address is already in use.", "Stop the process that holds the address or choose another port.", transient=True),
     _row(r"[Cc]overage .*(?:less than|below|not met|threshold|fail.under)|Required test coverage of (?P<name>\S+) not reached", "other", "test", "The coverage threshold {name} is not reached.|The coverage threshold is not reached.", "Add tests or lower the threshold."),
     _row(r"^(?P<name>[^\s:]+): FAILED$|[Cc]hecksum .*mismatch|cannot find zipfile directory|unexpected end of file|not in gzip format|CRC (?:error|failed)|Hash Sum mismatch", "other", "external", "The checksum of {name} does not match.|A downloaded file is broken.", "Download the file again or update its checksum.", rank=2.5),
     _row(r"(?:Segmentation fault|SIGSEGV|core dumped|stack overflow|Bus error|SUMMARY: (?P<name>\w+Sanitizer))", "other", "code", "{name} reports an error.|The program crashes.", "Correct the memory fault.", rank=2.6),
     _row(r"^(?:fatal|error|ERROR|Error|FATAL): (?:.*?['`\"](?P<name>[^'`\"]+)['`\"])?", "other", "code", "The step stops: {name}.|The step stops with an error.", "Correct what the error line names.", rank=1.2),
-    _row(r"^(?:E\s+|\S+ in \S+ |Exception in thread \"\S+\" |Uncaught )?(?P<error>(?:[\w$]+\.)*[A-Z]\w*(?:Error|Exception))\b(?::|$)", "other", "code", "The program stops with {error}.", "Handle {error} or remove its reason.", rank=1.8),
+    _row(r"^(?:E\s+|\S+ in \S+ |Exception in thread \"\S+\" |Uncaught |\*\* \()?(?P<error>(?:[\w$]+\.)*[A-Z]\w*(?:Error|Exception))\b(?::|\)|$)", "other", "code", "The program stops with {error}.", "Handle {error} or remove its reason.", rank=1.8),
 )
 
 # fmt: on
 
-RULES: tuple[Rule, ...] = (*_TESTS, *_TYPES, *_LINT[:2], *_COMPILERS, *_LINT[2:], *_DEPENDENCIES, *_PLATFORM, *_OTHERS)
+RULES: tuple[Rule, ...] = (
+    *_PRECISE,
+    *_TESTS,
+    *_TYPES,
+    *_LINT[:2],
+    *_COMPILERS,
+    *_LINT[2:],
+    *_DEPENDENCIES,
+    *_PLATFORM,
+    *_OTHERS,
+)

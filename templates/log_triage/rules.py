@@ -20,6 +20,9 @@ _MAX_TEXT = 600
 """Characters of a line that rules look at, so that no pattern can take long."""
 _MAX_NAME = 90
 _COMPANION_LINES = 60
+_HEADING = re.compile(r"^\W*(?:\d+ )?(?:[Ff]ailures?|FAIL(?:ED|URES)|failing|ERRORS?|[Ee]rrors?)\W*$")
+_FAINT = 30.0
+"""A line that weighs less is no suspect: successes that speak of errors weigh up to 26."""
 _SUSPECTS = 2
 """With two lines three quarters of the causes that no rule knows are among them, with one half."""
 
@@ -62,8 +65,11 @@ def suspects(log: LogInput) -> list[int]:
     Of two lines that weigh the same the first counts: what follows is mostly its consequence.
     """
     weights = [signals.weigh(line.text[:_MAX_TEXT]) for line in log.lines]
+    for position in range(len(weights) - 1, 0, -1):  # "Failures:" says nothing itself, but that the next line does
+        if _HEADING.match(log.lines[position - 1].text[:_MAX_TEXT]):
+            weights[position - 1 : position + 1] = [0.0, max(weights[position - 1 : position + 1])]
     order = sorted(range(len(weights)), key=lambda position: -weights[position])
-    return [position + 1 for position in order[:_SUSPECTS] if weights[position] > 0]
+    return [position + 1 for position in order[:_SUSPECTS] if weights[position] >= _FAINT]
 
 
 def _first(text: str) -> tuple[Rule, re.Match[str]] | None:

@@ -39,7 +39,7 @@ _BOILERPLATE = re.compile(
     r"|Tell the author|not with npm itself|You can get|npm (?:owner|bugs)|There is likely|Additional logging|path |command |Lifecycle script"
     r"|workspace |location |[\w@/.-]+@[\d.]+ [\w:]+: `)"
     r"|^ELIFECYCLE|^error Command failed with exit code|^info Visit https://yarnpkg|^\s*exit status \d+\s*$|^Exited? with code"
-    r"|^ERROR: (?:Job failed: exit code|Process exited)|^script returned exit code|^Finished: FAILURE|^Error: Process completed"
+    r"|^ERROR: (?:Job failed: exit code|Process exited|\".{1,80}\" exited with)|^script returned exit code|^Finished: FAILURE|^Error: Process completed"
     r"|^\[ERROR\]\s*(?:$|To see the full stack|Re-run Maven|For more information|\[Help|After correcting|mvn )|^\* (?:Try|Get more help)"
     r"|^> Run with --|^Run with --(?:stacktrace|info|debug|scan)|^FAILURE: Build failed with an exception|^BUILD FAILED|^Build step .* marked build as failure"
     r"|^Errors? during (?:downloading|building)|^rake aborted!$|^\(See full trace|^error: could not compile|^warning: build failed"
@@ -57,7 +57,7 @@ _QUIET = re.compile(
     r"\b(?:0|no|zero) (?:\w+ )?(?:errors?|failures?|failed|failing|warnings?|problems?|issues?|conflicts?)\b|\b(?:errors?|failures?|failed|failing|fatal|aborted)\s?[:=]\s?0\b"
     r"|\b(?:passed|succeeded|successfully|success)\b|^\s*(?:ok|PASS(?:ED)?|✓|✔|√|\[\s*OK\s*\]|\[PASS\w*\])(?:\s|:|$)|\.\.\. ?(?:ok|passed|skipped)\b|\bok$|\bPASSED\b"
     r"|expected fail|xfail|\bignor(?:ed|ing)\b|\b(?:retry|retrying|retries|attempt \d)\b|will (?:be )?retr|^\s*(?:DEBUG|TRACE|INFO)\b.*\bno error"
-    r"|non[- ]fatal|not (?:an?|considered) error|known (?:issue|failure)|^\s*#|^\s*//|^\+\+* (?:\[|echo|set|if|test|exit)",
+    r"|non[- ]fatal|useful error messages|Refusing to fetch into|not installed\b.{0,20}\b(?:[Ii]nstall|[Dd]ownload)|not (?:an?|considered) error|known (?:issue|failure)|^\s*#|^\s*//|^\+\+* (?:\[|echo|set|if|test|exit)",
     re.IGNORECASE,
 )
 _WARNING = re.compile(

@@ -21,6 +21,7 @@ from understudy.core.records import Message
 from understudy.core.rows import make_rows
 from understudy.core.settings import Method, TrainSettings
 from understudy.core.sft import train_sft
+from understudy.core.starts import Start
 from understudy.core.tuning.loading import load_merged, load_tuned
 
 from .tiny import tiny_base
@@ -64,9 +65,9 @@ def test_every_architecture_is_tuned_saved_loaded_merged_and_answers(
         with pytest.raises(
             BadInput, match=r"layers see only the last 24 tokens and lose the prefix; .* lora or adapter"
         ):
-            train_sft(base, tokenizer, rows[:3], rows[3:], settings, CPU, tmp_path / "run")
+            train_sft(Start(base), tokenizer, rows[:3], rows[3:], settings, CPU, tmp_path / "run")
         return
-    outcome = train_sft(base, tokenizer, rows[:3], rows[3:], settings, CPU, tmp_path / "run")
+    outcome = train_sft(Start(base), tokenizer, rows[:3], rows[3:], settings, CPU, tmp_path / "run")
     assert outcome.events[-1].steps == 1
     assert outcome.checks["reload_difference"] < 1e-3
     tuned = load_tuned(base, outcome.folder, settings, CPU, dtype="float32")

@@ -24,9 +24,10 @@ from understudy.core.registry import Registry
 from understudy.core.rows import IGNORE, Row, make_rows
 from understudy.core.settings import AdapterSettings, LoraSettings, TrainSettings
 from understudy.core.sft import Event, Outcome, _config, _dataset, _trainer_class, run_key, train_sft
+from understudy.core.starts import Start
 from understudy.core.tuning import adapter_config
 
-from .tiny import tiny_base
+from .tiny import tiny_base, tiny_model
 
 CPU = Hardware("cpu", False, 1, ())
 LORA = LoraSettings(rank=4, alpha=8)
@@ -61,7 +62,7 @@ def run(base: Base, rows: tuple[list[Row], list[Row]]) -> Callable[..., Outcome]
         **changes: Any,
     ) -> Outcome:
         chosen = settings.model_copy(update=changes)
-        return train_sft(start, load_tokenizer(start), training, rows[1], chosen, CPU, folder, on_event)
+        return train_sft(Start(start), load_tokenizer(start), training, rows[1], chosen, CPU, folder, on_event)
 
     return train
 
@@ -205,6 +206,7 @@ from understudy.core.hardware import Hardware
 from understudy.core.rows import Row
 from understudy.core.settings import TrainSettings
 from understudy.core.sft import train_sft
+from understudy.core.starts import Start
 
 base, folder, rows, settings, at = sys.argv[1:]
 base = resolve_base(base)
@@ -214,7 +216,7 @@ def die(event):
     if event.step == int(at):
         os.kill(os.getpid(), signal.SIGKILL)
 
-train_sft(base, load_tokenizer(base), training, validation, TrainSettings.model_validate_json(settings),
+train_sft(Start(base), load_tokenizer(base), training, validation, TrainSettings.model_validate_json(settings),
           Hardware("cpu", False, 1, ()), Path(folder), die)
 """
 
@@ -263,7 +265,10 @@ def test_early_stopping_counts_on_after_a_resumption(
     plain: Outcome, run: Callable[..., Outcome], rows: tuple[list[Row], list[Row]], tmp_path: Path
 ) -> None:
     """A trained model is taught nonsense: its first epoch is its best, and the second bad one after it ends the run."""
-    nonsense = [Row(r.input_ids, [x if x == IGNORE else 6 + 7 * n for x in r.labels]) for n, r in enumerate(rows[0])]
+    nonsense = [
+        Row(r.input_ids, [*(x if x == IGNORE else 6 + 7 * n for x in r.labels[:-1]), r.labels[-1]])
+        for n, r in enumerate(rows[0])
+    ]
     settings = QUICK.model_copy(update={"epochs": 6, "warmup": 0.0, "early_stopping_patience": 2})
     bad: dict[str, Any] = {"start": resolve_base(str(plain.folder)), "training": nonsense}
     whole = run(tmp_path / "whole", settings, **bad)
@@ -306,14 +311,35 @@ def test_a_loss_that_is_no_number_is_refused_with_a_sentence(
             parameter[0] = float("nan")
     broken.save_pretrained(tmp_path / "base")
     load_tokenizer(base).save_pretrained(tmp_path / "base")
-    with pytest.raises(BadInput, match=r"the loss is nan at step \d+; lower train.learning_rate"):
+    with pytest.raises(BadInput, match=r"the loss is nan at step 1 in row (e\d+, ){3}e\d+; lower train.learning_rate"):
         run(tmp_path / "run", start=resolve_base(str(tmp_path / "base")))
     assert not (tmp_path / "run" / "outcome.json").exists()
 
 
+def test_the_rows_of_a_loss_that_is_no_number_are_named_and_the_last_good_checkpoint_is_kept(
+    base: Base, rows: tuple[list[Row], list[Row]], run: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    """One row has a token whose embedding is broken; embedding and head are apart, so that it breaks no other row."""
+    import torch
+
+    model = tiny_model("lfm2", tie_word_embeddings=False)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[4999] = float("nan")
+    model.save_pretrained(tmp_path / "base")
+    load_tokenizer(base).save_pretrained(tmp_path / "base")
+    start = resolve_base(str(tmp_path / "base"))
+    run(tmp_path / "run", start=start, epochs=1)
+    (tmp_path / "run" / "outcome.json").unlink()
+    bad = Row([4999, *rows[0][5].input_ids[1:]], rows[0][5].labels, "e5")
+    training = [*rows[0][:5], bad, *rows[0][6:]]
+    with pytest.raises(BadInput, match=r"the loss is nan at step [456] in row e5; lower train.learning_rate") as told:
+        run(tmp_path / "run", start=start, training=training, epochs=2)
+    assert f"the last good checkpoint is kept in {tmp_path / 'run' / 'checkpoint-3'}" in str(told.value)
+
+
 def test_training_without_rows_is_refused(base: Base, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="0 to train on, 0 to validate on"):
-        train_sft(base, load_tokenizer(base), [], [], QUICK, CPU, tmp_path)
+        train_sft(Start(base), load_tokenizer(base), [], [], QUICK, CPU, tmp_path)
 
 
 def test_an_adapter_is_registered_and_served_with_the_logits_it_was_trained_to(
@@ -414,9 +440,9 @@ def test_an_adapter_s_alpha_is_not_rounded() -> None:
 
 
 def test_the_same_work_has_the_same_name_and_any_other_work_another(base: Base) -> None:
-    name = run_key(QUICK, base, "d")
-    assert name == run_key(QUICK.model_copy(update={"threads": 3}), base, "d")
-    others = [run_key(QUICK, base, "e"), run_key(QUICK.model_copy(update={"seed": 9}), base, "d")]
+    name = run_key(QUICK, Start(base), "d")
+    assert name == run_key(QUICK.model_copy(update={"threads": 3}), Start(base), "d")
+    others = [run_key(QUICK, Start(base), "e"), run_key(QUICK.model_copy(update={"seed": 9}), Start(base), "d")]
     changes: list[dict[str, Any]] = [{"epochs": 9}, {"method": "lora"}, {"lora": LORA}, {"max_length": 99}]
-    others += [run_key(QUICK.model_copy(update=change), base, "d") for change in changes]
+    others += [run_key(QUICK.model_copy(update=change), Start(base), "d") for change in changes]
     assert len({name, *others}) == 1 + len(others)

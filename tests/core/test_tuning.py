@@ -22,6 +22,7 @@ from understudy.core.registry import Registry
 from understudy.core.rows import Row, make_rows
 from understudy.core.settings import AdapterSettings, LoraSettings, PrefixSettings, TrainSettings
 from understudy.core.sft import Outcome, train_sft
+from understudy.core.starts import Start
 from understudy.core.tuning import adapter_config, attach, merge, mergeable, prepare, trainable_share
 from understudy.core.tuning.checks import check_saved, row_logits
 from understudy.core.tuning.loading import load_merged, load_to_tune, load_tuned
@@ -80,7 +81,7 @@ def tuned(base: Base, rows: list[Row], tmp_path_factory: pytest.TempPathFactory)
     def train(name: str) -> Outcome:
         if name not in made:
             folder = tmp_path_factory.mktemp(name)
-            made[name] = train_sft(base, load_tokenizer(base), rows[:12], rows[12:], METHODS[name], CPU, folder)
+            made[name] = train_sft(Start(base), load_tokenizer(base), rows[:12], rows[12:], METHODS[name], CPU, folder)
         return made[name]
 
     return train

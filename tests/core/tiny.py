@@ -30,13 +30,13 @@ _MORE: dict[str, dict[str, Any]] = {
 }
 
 
-def tiny_model(kind: str = "lfm2", seed: int = 3) -> Any:
+def tiny_model(kind: str = "lfm2", seed: int = 3, **changes: Any) -> Any:
     """Return a random float32 model of an architecture (``lfm2`` as the seedling), wide enough for clear choices."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(seed)
-    wide = {**SIZES, "vocab_size": VOCABULARY, "initializer_range": 0.4, **_MORE.get(kind, {})}
+    wide = {**SIZES, "vocab_size": VOCABULARY, "initializer_range": 0.4, **_MORE.get(kind, {}), **changes}
     return AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **wide))
 
 

@@ -76,8 +76,8 @@ def test_the_workflow_runs_no_action_and_puts_no_expression_into_a_script(workfl
 
 def test_the_workflow_asks_for_what_the_command_line_understands(workflow: dict[Any, Any], cli: Cli) -> None:
     last = workflow["jobs"]["explain"]["steps"][-1]["run"]
-    assert "explain run.zip --markdown >>" in last
-    assert "--markdown" in cli("explain", "--help").out
+    assert 'github explain "$RUN_ID" --apply' in last
+    assert "--apply" in cli("github", "explain", "--help").out
 
 
 def test_every_command_in_the_notes_exists(cli: Cli) -> None:

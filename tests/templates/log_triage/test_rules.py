@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from understudy.templates.log_triage import signals
 from understudy.templates.log_triage.rule_table import RULES
-from understudy.templates.log_triage.rules import NO_CAUSE, diagnose
+from understudy.templates.log_triage.rules import NO_CAUSE, diagnose, suspects
 from understudy.templates.log_triage.schema import CATEGORIES, LogInput, LogLine
 
 
@@ -38,7 +38,7 @@ def _input(*texts: str) -> LogInput:
         ("would reformat src/a.py", "formatting_failure", "src/a.py"),
         ("[warn] src/a.js", "formatting_failure", "src/a.js"),
         ("ERROR: No matching distribution found for nosuch==1.0", "dependency_install", "nosuch==1.0"),
-        ("npm error 404  'nosuch@1' is not in this registry.", "dependency_install", "nosuch@1"),
+        ("npm error 404  'nosuch@1' is not in this registry.", "dependency_install", "nosuch"),
         ("ModuleNotFoundError: No module named 'yaml'", "dependency_install", "yaml"),
         ("E: Unable to locate package libfoo-dev", "dependency_install", "libfoo-dev"),
         ('ERROR: failed to solve: "/app/x.txt": not found', "docker_build", "app/x.txt"),
@@ -54,6 +54,35 @@ def _input(*texts: str) -> LogInput:
         ("CONFLICT (content): Merge conflict in src/a.py", "other", "src/a.py"),
         ("tar: x.tar: Cannot write: No space left on device", "other", "x.tar"),
         ("make: *** No rule to make target 'foo', needed by 'all'.  Stop.", "other", "foo"),
+        ("FAIL Test stat() [ext/standard/tests/file/stat.phpt]", "test_assertion", "Test stat()"),
+        ("[info] - Should not increase the count *** FAILED ***", "test_assertion", "Should not increase the count"),
+        ("src/ShellCheck/Fixer.hs:38:10: error:", "compile_error", "src/ShellCheck/Fixer.hs"),
+        ("src/vhost.erl:91: field description undefined in record vhost", "compile_error", "src/vhost.erl"),
+        ("README.md: 12: MD040/fenced-code-language Fenced code blocks", "lint_failure", "MD040/fenced-code-language"),
+        ("cp: cannot stat ‘build/app’: No such file or directory", "other", "build/app"),
+        ("npm error notarget No matching version found for late-lib@~5.1.", "dependency_install", "late-lib"),
+        ('npm error peerOptional eslint@"^10.0.0" from @eslint/js@10.0.1', "dependency_install", "@eslint/js"),
+        ("npm error notsup Unsupported platform for a-b@6.1.0: wanted {}", "dependency_install", "a-b"),
+        ("npm error need auth This command requires you to be logged in to https://npm.example/", "permission_or_secret", "npm.example"),
+        ("npm error JSON.parse Invalid package.json: JSONParseError: Expected", "other", "package.json"),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", "dependency_install", ""),
+        ('✘ [ERROR] No matching export in "src/b.js" for import "map"', "compile_error", "map"),
+        ('✘ [ERROR] Expected "}" but found "b"', "compile_error", ""),
+        (" - configuration has an unknown property 'tokenPath'. These are valid:", "other", "tokenPath"),
+        ('syntax error at script/a.pl line 12, near "47;"', "compile_error", "script/a.pl"),
+        ('Global symbol "$total" requires explicit package name (x) at a.pl line 6.', "compile_error", "total"),
+        ("curl: (22) The requested URL returned error: 401", "permission_or_secret", "401"),
+        ("Cannot connect to the Docker daemon at tcp://10.0.0.1:2375. Is it running?", "network_or_flaky", "tcp://10.0.0.1:2375"),
+        ("fatal: unable to access 'http://git.example:733/a.git/': Failed to connect to git.example", "network_or_flaky", "git.example:733"),
+        ("Error: creating build container: source docker://r.example/a: no such host", "network_or_flaky", "r.example"),
+        ("Permissions 0644 for 'ci/key_ed25519' are too open.", "permission_or_secret", "ci/key_ed25519"),
+        ("[ERROR] Unknown packaging: x-quote @ line 6, column 14", "other", "x-quote"),
+        ("gzip: lib/a-2.0.gz: unexpected end of file", "other", "lib/a-2.0.gz"),
+        ("deploy/a.toml is not valid: Invalid statement (at line 1, column 1)", "other", "deploy/a.toml"),
+        ("ImportError: cannot import name 'f' from partially initialized module 'bridge'", "compile_error", "f"),
+        ("error[E0433]: cannot find module or crate `kernel_rs` in this scope", "dependency_install", "kernel_rs"),
+        ("FAILED tests/test_a.py::test_b - Failed: Timeout (>0.2s) from pytest-timeout.", "timeout_or_oom", "test_b"),
+        ("3/3 Test #3: sums_test ............***Failed    0.01 sec", "test_assertion", "sums_test"),
     ],
 )  # fmt: skip
 def test_a_known_message_gives_its_category_and_names_its_subject(text: str, category: str, name: str) -> None:
@@ -115,3 +144,23 @@ def test_no_rule_needs_long_for_a_hostile_line(unit: str) -> None:
     assert (
         time.process_time() - start < 5
     )  # not a speed test: a runaway pattern takes minutes, a sound one milliseconds
+
+
+def test_of_several_failed_tests_the_first_is_named() -> None:
+    answer = diagnose(_input("--- FAIL: TestOne (0.1s)", "--- FAIL: TestTwo (0.1s)"))
+    assert "`TestOne`" in answer.root_cause
+
+
+def test_a_copy_that_finds_nothing_does_not_hide_the_compile_error_before_it() -> None:
+    answer = diagnose(
+        _input("src/a.hs:3:1: error:", "    Not in scope: x", "cp: cannot stat 'app': No such file or directory")
+    )
+    assert (answer.category, answer.evidence) == ("compile_error", [1])
+
+
+def test_the_line_below_a_heading_is_suspected_and_not_the_heading() -> None:
+    assert suspects(_input("Compiling", "Failures:", "  From test_popup.vim:", "done")) == [3]
+
+
+def test_a_line_that_only_speaks_of_errors_is_no_suspect() -> None:
+    assert suspects(_input("Allow some information gathering to give useful error messages", "done")) == []

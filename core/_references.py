@@ -1,0 +1,50 @@
+"""Log-probabilities under the model a stage starts from: computed once, kept by content, read back bit for bit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from understudy.core.files import canonical_json, sha256_bytes, write_json
+
+__all__ = ["References"]
+
+
+class References:
+    """A file of reference log-probabilities for one way of computing them.
+
+    The same tokens under the same weights are never scored twice, whichever run asks. Figures are float32 written
+    exactly, so a resumed run compares with the very numbers it began with.
+    """
+
+    def __init__(self, folder: Path, revision: str, how: str) -> None:
+        """Use the file in ``folder`` for the weights ``revision`` scored in the way ``how`` (precision, path)."""
+        self.name = sha256_bytes(canonical_json([revision, how]).encode())[:16]
+        self._path = folder / f"{self.name}.json"
+        self._known: dict[str, list[float]] = {}
+        self._changed = False
+        if self._path.exists():
+            try:
+                self._known = json.loads(self._path.read_text("utf-8"))
+            except ValueError:
+                self._known = {}  # a damaged cache is computed again
+
+    def key(self, *tokens: Sequence[int]) -> str:
+        """Return the name of a row's tokens, unique over all files."""
+        return f"{self.name}:{sha256_bytes(canonical_json([list(part) for part in tokens]).encode())[:32]}"
+
+    def get(self, key: str) -> list[float] | None:
+        """Return the figures kept under ``key``, None when there are none."""
+        return self._known.get(key)
+
+    def put(self, key: str, figures: list[float]) -> None:
+        """Keep ``figures`` until :meth:`save` writes them down."""
+        self._known[key] = figures
+        self._changed = True
+
+    def save(self) -> None:
+        """Write new figures to the file, whole or not at all."""
+        if self._changed:
+            write_json(self._path, self._known)
+            self._changed = False

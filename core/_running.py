@@ -1,0 +1,314 @@
+"""What every stage of training shares: its events, its arguments, going on after a kill, and the outcome.
+
+A stage builds one of TRL's trainers with :func:`run_arguments` and :func:`callbacks`, trains it with :func:`run`,
+gives its memory back and ends with :func:`conclude`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from understudy.core.errors import BadInput
+from understudy.core.files import write_json
+from understudy.core.golden import write_golden
+from understudy.core.hardware import Hardware, keep_memory
+from understudy.core.rows import Row
+from understudy.core.settings import TrainSettings
+from understudy.core.starts import Start
+from understudy.core.tuning import trainable_share, widen
+from understudy.core.tuning.checks import check_saved, row_logits
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = [
+    "Event",
+    "Outcome",
+    "Trained",
+    "callbacks",
+    "conclude",
+    "finished_outcome",
+    "last_checkpoint",
+    "not_a_number",
+    "run",
+    "run_arguments",
+]
+
+_BEST = "best"
+_RISEN = 1.05
+"""Validation loss, as a multiple of its best, from which on one speaks of overfitting and not of noise."""
+_EVENTS = "events.jsonl"
+_OUTCOME = "outcome.json"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One moment of training, as written to ``events.jsonl``."""
+
+    step: int
+    steps: int
+    """Steps planned in all."""
+    epoch: float
+    seconds: float
+    """Since this process began training."""
+    loss: float | None = None
+    validation_loss: float | None = None
+    gradient_norm: float | None = None
+    tokens: int = 0
+    """Non-padding tokens seen by this process."""
+    accuracy: float | None = None
+    """Share of pairs whose better answer gained more than the worse one; None outside of dpo."""
+    margin: float | None = None
+    """How much more the better answers gained, in units of the loss's rewards; None outside of dpo and kto."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished run left behind."""
+
+    folder: Path
+    """The best checkpoint as a model folder (``full``) or a PEFT adapter folder (all others), with its tokenizer."""
+    kind: str
+    events: tuple[Event, ...]
+    best_validation_loss: float
+    stopped_early: bool
+    trainable: int
+    parameters: int
+    checks: dict[str, float] = field(default_factory=dict)
+    """What :func:`~understudy.core.tuning.checks.check_saved` measured."""
+    notes: tuple[str, ...] = ()
+    """What was decided on the way, a sentence each."""
+
+
+def finished_outcome(folder: Path) -> Outcome | None:
+    """Return what the run in ``folder`` left behind if it came to its end, else None."""
+    path = folder / _OUTCOME
+    return _read_outcome(path) if path.exists() else None
+
+
+def run_arguments(settings: TrainSettings, hardware: Hardware, folder: Path, rows: int) -> dict[str, Any]:
+    """Return the arguments that TRL's configurations of all stages have in common.
+
+    Args:
+        settings: as :class:`understudy.core.settings.TrainSettings` says.
+        hardware: where to run.
+        folder: for checkpoints.
+        rows: training rows, which decide how often the loss is logged.
+    """
+    return {
+        "output_dir": str(folder),
+        "num_train_epochs": settings.epochs,
+        "learning_rate": settings.learning_rate,
+        "per_device_train_batch_size": settings.batch_size,
+        "per_device_eval_batch_size": settings.batch_size,
+        "gradient_accumulation_steps": settings.gradient_accumulation,
+        "warmup_steps": settings.warmup,
+        "lr_scheduler_type": "cosine",
+        "weight_decay": settings.weight_decay,
+        "train_sampling_strategy": "group_by_length",
+        "seed": settings.seed,
+        "data_seed": settings.seed,
+        "use_cpu": hardware.device == "cpu",
+        "bf16": hardware.bf16,
+        "activation_checkpointing": False,
+        "eval_strategy": "epoch",
+        "save_strategy": "epoch",
+        "save_total_limit": 2,
+        "load_best_model_at_end": True,
+        "restore_callback_states_from_checkpoint": True,  # early stopping goes on counting where it was
+        "metric_for_best_model": "eval_loss",
+        "greater_is_better": False,
+        "logging_steps": max(1, rows // settings.batch_size // 25),
+        "logging_nan_inf_filter": False,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": False,
+        "remove_unused_columns": False,
+    }
+
+
+def callbacks(
+    settings: TrainSettings, folder: Path, on_event: Callable[[Event], None], rate: str = "train.learning_rate"
+) -> list[Any]:
+    """Return the callbacks of a run: one that watches it, and one that ends it early if the settings say so.
+
+    ``rate`` is the setting to name when the loss is no number any more.
+    """
+    from transformers import EarlyStoppingCallback
+
+    folder.mkdir(parents=True, exist_ok=True)
+    found = [_watcher(folder / _EVENTS, on_event, rate)]
+    if settings.early_stopping_patience:
+        found.append(EarlyStoppingCallback(settings.early_stopping_patience))
+    return found
+
+
+def not_a_number(loss: float, step: int, folder: Path, rate: str, row: str = "") -> BadInput:
+    """Return the refusal of a loss that is no number: where, at which row, what to change and what is kept."""
+    last = last_checkpoint(folder)
+    return BadInput(
+        f"the loss is {loss} at step {step}{f' in {row}' if row else ''}; lower {rate}"
+        + (f" (the last good checkpoint is kept in {last})" if last else "")
+    )
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What is left of a model in memory once it is saved: enough to compare with what lies on disk."""
+
+    row: Row
+    logits: torch.Tensor
+    """For every token that ``row`` teaches, see :func:`~understudy.core.tuning.checks.row_logits`."""
+    stopped_early: bool
+    trainable: int
+    parameters: int
+
+
+def run(trainer: Any, tokenizer: PreTrainedTokenizerBase, folder: Path, row: Row) -> Trained:
+    """Train from the last whole checkpoint in ``folder``, or from the start, and keep the best one as ``best``."""
+    from transformers import PrinterCallback
+
+    keep_memory()
+    trainer.remove_callback(PrinterCallback)
+    widen(trainer.model)
+    trainable, parameters = trainable_share(trainer.model)
+    trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+    trainer.save_model(str(folder / _BEST))
+    tokenizer.save_pretrained(str(folder / _BEST))
+    write_golden(folder / _BEST, tokenizer)
+    model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    stopped_early = trainer.state.global_step < trainer.state.max_steps
+    return Trained(row, row_logits(model, row), stopped_early, trainable, parameters)
+
+
+def _overfitting(events: tuple[Event, ...]) -> tuple[str, ...]:
+    """Return a notice when validation rose from its best to the end while training went on falling."""
+    watched = [event for event in events if event.validation_loss is not None]
+    best = min(watched, key=lambda event: event.validation_loss or 0.0)
+    learnt = [event for event in events if event.loss is not None]
+    before = [event.loss or 0.0 for event in learnt if event.step <= best.step]
+    after = [event.loss or 0.0 for event in learnt if event.step > best.step]
+    if not before or not after or (watched[-1].validation_loss or 0.0) <= _RISEN * (best.validation_loss or 0.0):
+        return ()
+    if sum(after) / len(after) >= before[-1]:
+        return ()
+    return (
+        f"overfitting: since epoch {best.epoch:.1f} validation loss rose from {best.validation_loss:.3f} to "
+        f"{watched[-1].validation_loss:.3f} while training loss fell; the checkpoint of that epoch is kept, and fewer "
+        "epochs or more examples would do",
+    )
+
+
+def conclude(
+    trained: Trained,
+    start: Start,
+    settings: TrainSettings,
+    hardware: Hardware,
+    folder: Path,
+    notes: tuple[str, ...] = (),
+) -> Outcome:
+    """Compare what was saved with what was trained, whose memory is given back by now, and write the outcome down.
+
+    Raises:
+        BadInput: the two are not the same model.
+    """
+    events = _read_events(folder / _EVENTS)
+    outcome = Outcome(
+        folder=folder / _BEST,
+        kind="full" if settings.method == "full" else "adapter",
+        events=events,
+        best_validation_loss=min(e.validation_loss for e in events if e.validation_loss is not None),
+        stopped_early=trained.stopped_early,
+        trainable=trained.trainable,
+        parameters=trained.parameters,
+        checks=check_saved(trained.logits, start.base, folder / _BEST, settings, hardware, trained.row),
+        notes=(*notes, *_overfitting(events)),
+    )
+    write_json(folder / _OUTCOME, {**asdict(outcome), "folder": _BEST, "events": len(events)})
+    return outcome
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """Return the newest whole checkpoint; those that a kill left half-written are removed.
+
+    The trainer writes ``trainer_state.json`` last, so a checkpoint is whole when that file can be read.
+    """
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    for path in found:
+        try:
+            json.loads((path / "trainer_state.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            shutil.rmtree(path)
+            continue
+        return str(path)
+    return None
+
+
+def _watcher(path: Path, on_event: Callable[[Event], None], rate: str) -> Any:
+    from transformers import TrainerCallback
+
+    class Watcher(TrainerCallback):
+        """Turns the trainer's logs into events, appends them to a file and passes them on."""
+
+        def __init__(self) -> None:
+            self.started = time.monotonic()
+            if path.exists() and not path.read_bytes().endswith(b"\n"):
+                with path.open("a", encoding="utf-8") as out:
+                    out.write("\n")  # a kill tore the last line; the next event must not be glued to it
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+            """Record one log of the trainer; refuse a loss that is no number."""
+            logs = logs or {}
+            loss, validation = logs.get("loss"), logs.get("eval_loss")
+            if loss is None and validation is None:
+                return
+            for value in (loss, validation):
+                if value is not None and not abs(value) < float("inf"):
+                    raise not_a_number(value, state.global_step, path.parent, rate)
+            event = Event(
+                step=state.global_step,
+                steps=state.max_steps,
+                epoch=state.epoch or 0.0,
+                seconds=time.monotonic() - self.started,
+                loss=loss,
+                validation_loss=validation,
+                gradient_norm=logs.get("grad_norm"),
+                accuracy=logs.get("rewards/accuracies", logs.get("eval_rewards/accuracies")),
+                margin=logs.get("rewards/margins", logs.get("eval_rewards/margins")),
+            )
+            with path.open("a", encoding="utf-8") as out:
+                out.write(json.dumps(asdict(event)) + "\n")
+            on_event(event)
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            """Tell the progress bar."""
+            seconds = time.monotonic() - self.started
+            on_event(Event(state.global_step, state.max_steps, state.epoch or 0.0, seconds))
+
+    return Watcher()
+
+
+def _read_events(path: Path) -> tuple[Event, ...]:
+    """Read ``events.jsonl``; a line that a kill tore off, or that a resumed run wrote again, is dropped."""
+    events: dict[tuple[int, bool], Event] = {}
+    for line in path.read_text("utf-8").split("\n"):
+        try:
+            event = Event(**json.loads(line))
+        except ValueError:
+            continue
+        events[event.step, event.validation_loss is None] = event
+    return tuple(sorted(events.values(), key=lambda event: (event.step, event.validation_loss is not None)))
+
+
+def _read_outcome(path: Path) -> Outcome:
+    values = json.loads(path.read_text("utf-8"))
+    folder = path.parent
+    known = {"folder": folder / values["folder"], "events": _read_events(folder / _EVENTS)}
+    return Outcome(**{**values, **known, "notes": tuple(values.get("notes", ()))})

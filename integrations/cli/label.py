@@ -1,0 +1,147 @@
+"""``understudy label``: the labels of a ticket with calibrated confidence, or an abstention, and why."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from understudy.integrations.cli._console import (
+    JsonOption,
+    SetOption,
+    SettingsOption,
+    print_json,
+    read_settings,
+    stderr,
+    stdout,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from understudy.core.settings import Settings
+    from understudy.integrations.labelling import Incoming
+    from understudy.templates.bug_classification.answer import Answer
+
+__all__ = ["label", "print_answer"]
+
+_OUTCOMES = {
+    "applied": "[green]applied[/green]",
+    "suggested": "[yellow]only suggested[/yellow]",
+    "needs-info": "[magenta]needs more information[/magenta]",
+    "untrained": "[dim]nothing learnt for it yet[/dim]",
+}
+
+
+def label(
+    title: Annotated[str | None, typer.Option("--title", help="The ticket's title")] = None,
+    body: Annotated[str, typer.Option("--body", help="Its text")] = "",
+    repository: Annotated[str, typer.Option("--repository", help="owner/name it was filed in")] = "",
+    file: Annotated[
+        str | None, typer.Option("--file", help="Tickets as JSON Lines, CSV or Parquet; '-' reads JSON Lines")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="'reference' or 'stack' [default: the one whose gate passed]")
+    ] = None,
+    as_json: JsonOption = False,
+    settings: SettingsOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Label a ticket, or every ticket of FILE.
+
+    A label is applied only where it was right often enough before (the settings' min_precision); what is less sure is
+    only suggested. With --json and FILE each ticket is one line.
+    """
+    from understudy.core.errors import BadInput
+
+    if (title is None) == (file is None):
+        raise BadInput("give either --title (and --body) of one ticket, or --file with tickets")
+    chosen = read_settings(settings, overrides)
+    tickets = _tickets(title, body, repository, file)
+    answers = _answers(chosen, tickets, model)
+    for answer in answers:
+        if not as_json:
+            print_answer(stdout(), answer)
+        elif file is None:
+            print_json(answer.model_dump(mode="json"))
+        else:
+            typer.echo(json.dumps(answer.model_dump(mode="json")))
+
+
+def _answers(settings: Settings, tickets: list[Incoming], model: str | None) -> list[Answer]:
+    from understudy.core.errors import BadInput
+    from understudy.integrations.labelling import label_all, labeller_of
+
+    if model not in (None, "reference", "stack"):
+        raise BadInput(f"--model is 'reference' or 'stack', not {model!r}")
+    labeller = labeller_of(settings, lambda text: stderr().print(f"[dim]{text}[/dim]"))
+    stack = labeller.card.stack
+    if model == "stack" and stack is None:
+        raise BadInput("no stack was fitted for this dataset: run `understudy train` and `understudy evaluate` first")
+    return label_all(settings, labeller, tickets)
+
+
+def _tickets(title: str | None, body: str, repository: str, file: str | None) -> list[Incoming]:
+    from understudy.integrations.labelling import Incoming
+    from understudy.templates.bug_classification.tables import read_json_rows, read_rows
+
+    if title is not None:
+        return [Incoming(id="-", title=title, body=body, repository=repository)]
+    assert file is not None
+    rows = read_json_rows(sys.stdin.buffer, "standard input") if file == "-" else read_rows(Path(file))
+    return [
+        Incoming(
+            id=row.text("id", "number") or str(row.number),
+            title=row.text("title"),
+            body=row.text("body", "description"),
+            repository=row.text("project", "repo", "repository") or repository,
+        )
+        for row in rows
+    ]
+
+
+def print_answer(console: Console, answer: Answer) -> None:
+    """Show an answer in a terminal: by group the probabilities, what was applied or only suggested, and why."""
+    from rich.markup import escape
+    from rich.text import Text
+
+    from understudy.evals.text import visible
+
+    if answer.id != "-":
+        console.print(f"\n[bold]{escape(visible(answer.id))}[/bold]")
+    for group in answer.groups:
+        console.print(f"\n[bold]{escape(visible(group.group))}[/bold]  {_OUTCOMES[group.outcome]}")
+        chosen = {choice.label: choice for choice in group.choices}
+        for name, probability in group.table.items():
+            choice = chosen.get(name)
+            mark = "+" if choice and choice.applied else "?" if choice else " "
+            line = Text(f"  {mark} {visible(name):<24} {probability:6.1%} ", style="bold" if choice else "dim")
+            line.append(
+                "#" * round(probability * 24), style="green" if mark == "+" else "yellow" if mark == "?" else "dim"
+            )
+            console.print(line, soft_wrap=True)
+        for choice in group.choices:
+            verb = "applied" if choice.applied else "suggested"
+            told = f"{choice.label} is {verb} ({choice.probability:.1%}): {choice.why}"
+            console.print(Text(f"    {visible(told)}", style="dim"))
+        for name in group.untrained:
+            console.print(Text(f"    {visible(name)} was not learnt: no ticket has it", style="dim"))
+        if words := answer.features.get(group.group):
+            console.print(Text(f"    because of {visible(', '.join(words))}", style="dim"))
+    if answer.nearest:
+        console.print("\n[dim]nearest labelled tickets[/dim]")
+    for near in answer.nearest:
+        told = f"  {near.id} [{', '.join(near.labels.values())}] {near.title}"
+        console.print(Text(visible(told), style="dim"), soft_wrap=not console.is_terminal)
+    if answer.needs_info:
+        console.print("\n[magenta]The ticket says too little to label it: ask for more.[/magenta]")
+    if answer.left_out:
+        console.print(f"[dim]{answer.left_out} characters of the body were not shown to the language model[/dim]")
+    for name in answer.retired:
+        console.print(
+            Text(f"{visible(name)} is learnt but no longer in the taxonomy; it is never answered", style="dim")
+        )
+    console.print(f"[dim]by {escape(answer.model)}[/dim]")

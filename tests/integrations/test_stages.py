@@ -1,0 +1,120 @@
+"""``understudy train --stage dpo`` and ``kto`` as a person runs them, and choices that cannot be used."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from understudy.core.hardware import Hardware
+from understudy.core.models import version_engine
+from understudy.core.registry import Registry
+from understudy.core.settings import Settings
+from understudy.integrations.pipeline import curve_of
+
+from .conftest import Cli
+
+SMALL = ("--set", "train.epochs=1", "--set", "preference.max_examples=6", "--set", "train.batch_size=4")
+
+
+def choice(**changes: Any) -> dict[str, Any]:
+    """One person's choice between two root causes of a tiny log."""
+    answer = {
+        "category": "test_assertion",
+        "origin": "code",
+        "transient": False,
+        "evidence": [1],
+        "root_cause": "A test expects 42.",
+        "fix": "Correct the sum.",
+    }
+    prompt = {"lines": [{"number": 7, "text": "E       assert 41 == 42"}], "total_lines": 9}
+    return {"prompt": prompt, "chosen": answer, "rejected": answer | {"category": "compile_error"}} | changes
+
+
+def write(folder: Path, lines: list[dict[str, Any]]) -> str:
+    (folder / "choices.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return "preference.paths=[choices.jsonl]"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda row: row | {"rejected": row["chosen"]}, "line 2: chosen and rejected are the same answer"),
+        (lambda row: {key: row[key] for key in ("chosen", "rejected")}, "line 2: has no prompt"),
+        (
+            lambda row: row | {"chosen": row["rejected"], "rejected": row["chosen"]},
+            "line 2: says the opposite of line 1",
+        ),
+        (
+            lambda row: row | {"prompt": {"lines": [{"number": 1, "text": "x1 " * 99}] * 9, "total_lines": 9}},
+            "line 2: needs",
+        ),
+    ],
+    ids=["same", "no prompt", "opposite", "too long"],
+)
+def test_choices_that_cannot_be_used_are_refused_by_line_and_nothing_is_written(
+    spoil: Callable[[dict[str, Any]], dict[str, Any]], words: str, with_data: Cli
+) -> None:
+    paths = write(with_data.folder, [choice(), spoil(choice())])
+    said = with_data.refused("train", "--stage", "dpo", "--set", paths, "--set", "train.max_length=600")
+    assert "choices.jsonl" in said and words in said
+
+
+def test_a_stage_or_a_start_that_is_not_there_is_refused(with_data: Cli) -> None:
+    assert "'rlhf' is not one of sft, dpo, kto" in with_data.refused("train", "--stage", "rlhf")
+    assert "match 'log-triage-1'" in with_data.refused("train", "--stage", "dpo", "--from", "log-triage-1")
+    assert "must not both be empty" in with_data.refused("train", "--set", "preference.sources=[]")
+
+
+@pytest.mark.slow
+def test_every_stage_goes_on_from_the_one_before_and_the_line_is_recorded(small_registry: Path, tmp_path: Path) -> None:
+    cli = Cli(tmp_path)
+    shutil.copytree(small_registry, tmp_path / ".understudy")
+
+    def train(*arguments: str) -> dict[str, Any]:
+        ran = cli("train", "--json", *SMALL, *arguments)
+        assert ran.code == 0, ran.err
+        assert "Traceback" not in ran.err and "prefix of the tokenized" not in ran.err
+        version: dict[str, Any] = json.loads(ran.out)
+        return version
+
+    sft = train()
+    assert (sft["stage"], sft["parent"], sft["preferences_digest"]) == ("sft", None, "")
+    dpo = train("--stage", "dpo", "--from", sft["id"], "--set", write(tmp_path, [choice()]))
+    assert (dpo["stage"], dpo["parent"], dpo["kind"], dpo["base"]) == ("dpo", sft["id"], "full", "seedling")
+    (kept,) = (tmp_path / ".understudy" / "preferences").glob("*.jsonl")
+    assert dpo["preferences_digest"].startswith(kept.stem)
+    reasons = [json.loads(line)["reason"] for line in kept.read_text().split("\n")[:-1]]
+    assert reasons.count("corrupt") >= 7 and reasons.count("") == 1
+
+    lora = ("--set", "train.method=lora", "--set", "train.lora.rank=4")
+    adapter = train("--stage", "kto", "--from", dpo["id"], *lora)
+    assert (adapter["kind"], adapter["base"], adapter["parent"]) == ("adapter", dpo["id"], dpo["id"])
+    further = train("--stage", "sft", "--from", adapter["id"], *lora)
+    assert (further["kind"], further["base"], further["parent"]) == ("adapter", dpo["id"], adapter["id"])
+    whole = train("--stage", "dpo", "--from", adapter["id"], "--set", "preference.sources=[sampled]")
+    assert (whole["kind"], whole["base"], whole["parent"]) == ("full", dpo["id"], adapter["id"])
+
+    registry = Registry(tmp_path / ".understudy")
+    here = Settings(registry=str(tmp_path / ".understudy"))
+    assert all(curve_of(here, registry.get(one["id"])) for one in (sft, dpo, adapter, whole))
+    for one in (adapter, further, whole):
+        engine = version_engine(registry, registry.get(one["id"]), Hardware("cpu", False, 1, ()))
+        assert engine.context_length == 2048
+    assert cli("models", "verify").code == 0
+    assert (
+        "set train.method and its section as they were" in cli("train", *SMALL, "--from", adapter["id"], *lora[:2]).err
+    )
+
+
+@pytest.mark.slow
+def test_people_s_choices_alone_are_enough(cli: Cli) -> None:
+    paths = write(cli.folder, [choice(prompt=choice()["prompt"] | {"total_lines": n}) for n in range(9, 13)])
+    ran = cli("train", "--json", "--stage", "dpo", "--set", paths, "--set", "preference.sources=[]", *SMALL)
+    assert ran.code == 0, ran.err
+    version = json.loads(ran.out)
+    assert (version["stage"], version["dataset"], version["base"]) == ("dpo", "", "seedling")
