@@ -174,7 +174,7 @@ def _doubts(report: Report, comparison: Comparison, settings: GateSettings) -> l
         )
     found += [
         f"{one.name} changed by {_interval(one.delta)} on {one.n}; the whole interval must be within {margin:g}, "
-        f"which takes about {_enough(one, margin, settings.alpha)}"
+        f"which takes about {_enough(one, margin, settings.alpha)} items"
         for one, margin in _guarded(report, settings)
         if non_inferior(_as_interval(_turned(one)), margin) is None
     ]
