@@ -39,8 +39,8 @@ _FOUND = 0.5
 _HEDGE = re.compile(
     r"\b(?:might|may\b|could|consider|perhaps|maybe|potential|possibl|seems?|suggest|prefer|would be)", re.I
 )
-_CONSEQUENCE = _words(
-    r"will|causes?|raises?|throws?|returns?|breaks?|fails?|never|always|leads? to|results? in|instead of"
+_CONSEQUENCE = re.compile(
+    r"\b(?:will|causes?|raises?|throws?|returns?|breaks?|fails?|never|always|leads? to|results? in|instead of)", re.I
 )
 _IDENTIFIER = re.compile(r"`[^`]+`|\b\w+(?:_\w+)+\b|\b[a-z]+[A-Z]\w*\b|\b\w+\(\)")
 
