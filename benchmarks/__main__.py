@@ -15,7 +15,13 @@ _SCRIPTS = (
     "explain_logs",
     "diffs",
     "defects",
+    "reviews",
+    "tickets",
+    "tickets_stack",
+    "evals_gate",
+    "evals_monitor",
     "github_bot",
+    "training/methods",
     "training/sft",
     "training/dpo",
 )
