@@ -20,7 +20,7 @@ Tally = Counter[tuple[str, str]]
 
 _SHAPES: dict[Shape, int] = {"edit": 35, "beside": 30, "block": 15, "function": 20}
 """Shares in percent, the same for defects and clean diffs."""
-_PLAIN = 0.5
+_PLAIN = 0.3
 """Share of the clean diffs that come from a harmless operator and not from a defect's counterpart."""
 _PATIENCE = 20
 """Functions tried in one shape before another one is drawn."""
