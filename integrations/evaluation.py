@@ -7,7 +7,7 @@ import platform
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version as package_version
 from itertools import islice
 from pathlib import Path
@@ -27,7 +27,7 @@ from understudy.evals.compare import compare
 from understudy.evals.forgetting import measure
 from understudy.evals.gate import GateSettings, apply_gate
 from understudy.evals.leakage import memorisation, overlap_of, require_clean
-from understudy.evals.results import General, Identity, Overlap, Report
+from understudy.evals.results import General, Identity, Memorisation, Overlap, Report
 from understudy.evals.shots import diverse_shots, similar_shots
 from understudy.evals.whitespace import choose_compact
 from understudy.integrations.pipeline import DECIDING, base_of, commit
@@ -68,6 +68,8 @@ class Plan:
     splits: Mapping[str, Sequence[Example]]
     hardware: Callable[[], Hardware]
     """Found when a model is loaded, and not at all when every answer is known: it costs an import of torch."""
+    shots: dict[str, Sequence[Example] | Shots] = field(default_factory=dict)
+    """By arm, what was chosen already."""
 
     @property
     def chosen(self) -> EvaluateSettings:
@@ -104,58 +106,68 @@ def evaluate(
         BadInput: test and training overlap, or an arm names no model of this pack.
     """
     plan = Plan(settings, pack, version, splits, hardware)
+    for wanted in ("tuned", settings.gate.baseline):
+        if wanted not in plan.chosen.arms:
+            raise BadInput(f"the gate compares {wanted!r}, which evaluate.arms does not name; add it")
     samples = _samples(plan)
     overlap = require_clean(_overlap(plan, dataset, samples), force)
-    owners = {_owner(arm) for arm in plan.chosen.arms} | ({"base", "tuned"} if full else set())
+    owners = {_owner(arm) for arm in plan.chosen.arms} | ({"base"} if full else set())
     engines = {name: _engine(plan, name) for name in owners - {""}}
-    predictions: dict[str, list[Prediction]] = {}
-    free: dict[str, list[Prediction]] = {}
-    compact: dict[str, bool] = {}
-    probe: tuple[list[Example], list[Prediction]] | None = None
-    for owner in sorted({_owner(arm) for arm in plan.chosen.arms}):
-        for name in (arm for arm in plan.chosen.arms if _owner(arm) == owner):
-            if not owner:
-                knowing = pack.learnt(splits["train"]) if isinstance(pack, LearnsReference) else pack
-                predictions[name] = reference_arm(knowing, name).predict(samples, _counter(on_progress, name, samples))
-                continue
-            engine = engines[owner]
-            compact[name] = _is_compact(plan, name, engine, on_progress)
-            made = _arm(plan, name, engine, compact=compact[name])
-            predictions[name] = made.predict(samples, _counter(on_progress, name, samples))
-            some = samples[: plan.chosen.unconstrained_samples]
-            if some:
-                unbound = _arm(plan, name, engine, constrained=False)
-                free[name] = unbound.predict(some, _counter(on_progress, f"{name}, free", some))
-        if owner == "tuned":
-            probe = _probe(plan, engines["tuned"], on_progress)
-        if owner:
-            engines[owner].close()
-    memory = None
-    if probe is not None and "tuned" in predictions:
-        memory = memorisation(pack, *probe, samples, predictions["tuned"], settings.gate.alpha)
-    general = _general(plan, engines, samples, on_progress) if full else None
+    ran = _run(plan, engines, samples, on_progress)
     report = compare(
         pack,
         samples,
-        {name: predictions[name] for name in plan.chosen.arms},
+        {name: ran.predictions[name] for name in plan.chosen.arms},
         identity=_identity(plan, dataset, engines),
         baseline=settings.gate.baseline,
         alpha=settings.gate.alpha,
         seed=plan.chosen.seed,
-        unconstrained=free,
-        compact=compact,
+        unconstrained=ran.free,
+        compact=ran.compact,
         known_classes={example.stratum for example in splits["train"]},
         overlap=overlap,
-        memorisation=memory,
-        general=general,
+        memorisation=_memory(plan, engines["tuned"], samples, ran.predictions["tuned"], on_progress),
+        general=_general(plan, engines, samples, on_progress) if full else None,
     )
     used = engines.values()
     return Evaluated(
         apply_gate(report, GateSettings(**settings.gate.model_dump())),
-        predictions,
+        ran.predictions,
         sum(engine.misses for engine in used),
         sum(engine.dropped for engine in used),
     )
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """What the arms answered."""
+
+    predictions: dict[str, list[Prediction]] = field(default_factory=dict)
+    free: dict[str, list[Prediction]] = field(default_factory=dict)
+    """Without the grammar, on some of the samples."""
+    compact: dict[str, bool] = field(default_factory=dict)
+
+
+def _run(plan: Plan, engines: Mapping[str, CachedEngine], samples: Sequence[Example], tell: Progress) -> _Ran:
+    """Run every arm, engine by engine, so that only one model is in memory at a time."""
+    ran = _Ran()
+    for owner in sorted({_owner(arm) for arm in plan.chosen.arms}):
+        for name in (arm for arm in plan.chosen.arms if _owner(arm) == owner):
+            if not owner:
+                pack = plan.pack
+                knowing = pack.learnt(plan.splits["train"]) if isinstance(pack, LearnsReference) else pack
+                ran.predictions[name] = reference_arm(knowing, name).predict(samples, _counter(tell, name, samples))
+                continue
+            engine = engines[owner]
+            ran.compact[name] = _is_compact(plan, name, engine, tell)
+            made = _arm(plan, name, engine, compact=ran.compact[name])
+            ran.predictions[name] = made.predict(samples, _counter(tell, name, samples))
+            if some := samples[: plan.chosen.unconstrained_samples]:
+                unbound = _arm(plan, name, engine, constrained=False)
+                ran.free[name] = unbound.predict(some, _counter(tell, f"{name}, free", some))
+        if owner:
+            engines[owner].close()
+    return ran
 
 
 def _samples(plan: Plan) -> list[Example]:
@@ -180,14 +192,16 @@ def _overlap(plan: Plan, dataset: DatasetVersion, samples: Sequence[Example]) ->
         return found
 
 
-def _probe(plan: Plan, engine: CachedEngine, on_progress: Progress) -> tuple[list[Example], list[Prediction]] | None:
-    """Return some training examples with the tuned model's answers to them."""
+def _memory(
+    plan: Plan, engine: CachedEngine, samples: Sequence[Example], made: Sequence[Prediction], tell: Progress
+) -> Memorisation | None:
+    """Ask the tuned model some training examples, and say whether it knows their targets by heart."""
     training = sorted(plan.splits["train"], key=lambda example: example.id)
     some = random.Random(plan.chosen.seed).sample(training, min(plan.chosen.probe_samples, len(training)))
     if not some:
         return None
-    arm = _arm(plan, "tuned", engine)
-    return some, arm.predict(some, _counter(on_progress, "tuned, training", some))
+    answered = _arm(plan, "tuned", engine).predict(some, _counter(tell, "tuned, training", some))
+    return memorisation(plan.pack, some, answered, samples, made, plan.settings.gate.alpha)
 
 
 def _general(plan: Plan, engines: Mapping[str, CachedEngine], samples: Sequence[Example], tell: Progress) -> General:
@@ -219,17 +233,25 @@ def _owner(arm: str) -> str:
 
 
 def _arm(plan: Plan, name: str, engine: CachedEngine, **how: Any) -> Arm:
-    chosen = plan.chosen
-    found = _SHOTS.search(name)
-    k, kind = int(found[1]) if found else chosen.few_shot_k, _SHOTS.sub("", name)
-    shots: Sequence[Example] | Shots = ()
-    if kind == "few-shot":
-        shots = diverse_shots(plan.pack, plan.splits["train"], k)
-    elif kind in ("rag", "retrieval", "tuned+rag"):
+    limits: dict[str, Any] = {"max_new_tokens": plan.chosen.max_new_tokens, "batch_size": plan.chosen.batch_size}
+    return model_arm(name, engine, plan.pack, _shots(plan, name), **limits, **how)
+
+
+def _shots(plan: Plan, name: str) -> Sequence[Example] | Shots:
+    """Return how an arm chooses its examples; made once, since an index over the training split takes seconds."""
+    kind = _SHOTS.sub("", name)
+    if kind not in ("few-shot", "rag", "retrieval", "tuned+rag"):
+        return ()
+    if name not in plan.shots:
+        found = _SHOTS.search(name)
+        k, training = int(found[1]) if found else plan.chosen.few_shot_k, plan.splits["train"]
         threshold = plan.settings.data.near_duplicate_threshold
-        shots = similar_shots(plan.pack, plan.splits["train"], k, near_duplicate=threshold)
-    limits: dict[str, Any] = {"max_new_tokens": chosen.max_new_tokens, "batch_size": chosen.batch_size}
-    return model_arm(name, engine, plan.pack, shots, **limits, **how)
+        plan.shots[name] = (
+            diverse_shots(plan.pack, training, k)
+            if kind == "few-shot"
+            else similar_shots(plan.pack, training, k, near_duplicate=threshold)
+        )
+    return plan.shots[name]
 
 
 def _is_compact(plan: Plan, name: str, engine: CachedEngine, on_progress: Progress) -> bool:
