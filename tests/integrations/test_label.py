@@ -129,5 +129,5 @@ def test_init_copies_the_pack_s_files(cli: Cli) -> None:
     assert ran.code == 0
     assert len(ran.out.split()) == 3
     workflow = yaml.safe_load((cli.folder / "mine" / "understudy-bug-classification.yml").read_text())
-    steps = workflow["jobs"]["read"]["steps"]
-    assert workflow["permissions"] == {} and not any("${{" in step["run"] for step in steps)
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    assert workflow["permissions"] == {} and not any("${{" in step.get("run", "") for step in steps)
