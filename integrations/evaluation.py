@@ -27,6 +27,7 @@ from understudy.evals.compare import compare
 from understudy.evals.forgetting import measure
 from understudy.evals.gate import GateSettings, apply_gate
 from understudy.evals.leakage import memorisation, overlap_of, require_clean
+from understudy.evals.rendered import remembering
 from understudy.evals.results import General, Identity, Memorisation, Overlap, Report
 from understudy.evals.shots import diverse_shots, similar_shots
 from understudy.evals.whitespace import choose_compact
@@ -105,6 +106,7 @@ def evaluate(
     Raises:
         BadInput: test and training overlap, or an arm names no model of this pack.
     """
+    pack = remembering(pack)
     plan = Plan(settings, pack, version, splits, hardware)
     for wanted in ("tuned", settings.gate.baseline):
         if wanted not in plan.chosen.arms:
@@ -247,9 +249,7 @@ def _shots(plan: Plan, name: str) -> Sequence[Example] | Shots:
         k, training = int(found[1]) if found else plan.chosen.few_shot_k, plan.splits["train"]
         threshold = plan.settings.data.near_duplicate_threshold
         plan.shots[name] = (
-            diverse_shots(plan.pack, training, k)
-            if kind == "few-shot"
-            else similar_shots(plan.pack, training, k, near_duplicate=threshold)
+            diverse_shots(training, k) if kind == "few-shot" else similar_shots(training, k, near_duplicate=threshold)
         )
     return plan.shots[name]
 
