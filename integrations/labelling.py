@@ -90,7 +90,8 @@ def label_all(
     progress: Callable[[int], None] | None = None,
 ) -> list[Answer]:
     """Label tickets: with the reference, which reads them whole, or with the stack when ``engine`` is its model."""
-    asked = questions(settings.taxonomy)
+    taxonomy = settings.taxonomy if settings.taxonomy.groups else labeller.card.taxonomy
+    asked = questions(taxonomy)
     neighbours = Neighbours(labeller.tickets)
     read = []
     for one in tickets:
@@ -101,11 +102,11 @@ def label_all(
     stack = labeller.card.stack
     scored: list[dict[str, dict[str, float]] | None] = [None] * len(read)
     if engine is not None and stack is not None:
-        modes = {group.name: group.mode for group in settings.taxonomy.effective}
+        modes = {group.name: group.mode for group in taxonomy.effective}
         found = score_tickets(engine, read, progress)
         scored = [without_prior(row, stack.content_free, modes) for row in found]
     return [
-        label_ticket(one.id, ticket, settings.taxonomy, labeller, model=row, neighbours=neighbours)
+        label_ticket(one.id, ticket, taxonomy, labeller, model=row, neighbours=neighbours)
         for one, ticket, row in zip(tickets, read, scored, strict=True)
     ]
 

@@ -155,8 +155,7 @@ def print_answer(console: Console, answer: Answer) -> None:
         console.print("\n[magenta]The ticket says too little to label it: ask for more.[/magenta]")
     if answer.left_out:
         console.print(f"[dim]{answer.left_out} characters of the body were not shown to the language model[/dim]")
-    for name in answer.retired:
-        console.print(
-            Text(f"{visible(name)} is learnt but no longer in the taxonomy; it is never answered", style="dim")
-        )
+    if answer.retired:
+        told = f"learnt but no longer in the taxonomy, so never answered: {', '.join(answer.retired)}"
+        console.print(Text(visible(told), style="dim"))
     console.print(f"[dim]by {escape(answer.model)}[/dim]")

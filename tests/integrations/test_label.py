@@ -113,6 +113,18 @@ def test_a_damaged_labeller_is_a_sentence_and_is_left_alone(ready: Cli) -> None:
     assert contents(ready.folder) == before
 
 
+def test_without_settings_the_labeller_s_own_taxonomy_is_used_and_a_changed_one_says_so(ready: Cli) -> None:
+    settings = ready.folder / "understudy.yaml"
+    changed = settings.read_text().replace("- feature", "- chore")
+    settings.unlink()
+    found = json.loads(ready("label", *_CLEAR, "--json").out)
+    assert [group["group"] for group in found["groups"]] == ["type"] and found["labels"][0]["applied"]
+    settings.write_text(changed)
+    found = json.loads(ready("label", *_CLEAR, "--json").out)
+    assert found["groups"][0]["untrained"] == ["chore"] and found["retired"] == ["type: feature"]
+    assert "never answered: type: feature" in ready("label", *_CLEAR).out
+
+
 def test_control_characters_of_a_ticket_do_not_reach_the_terminal(ready: Cli) -> None:
     rows = json.dumps({"id": "\x1b[2J\u202e::error::x", "title": "crash \x1b[31m traceback", "body": "broken saving"})
     ran = ready("label", "--file", "-", stdin=rows.encode())
