@@ -1,6 +1,6 @@
 """How long an evaluation takes with the seedling, and how long the second time, when every answer is known.
 
-Run ``python benchmarks/evals_speed.py`` where ``.understudy`` holds a model of log triage, as ``understudy demo`` makes:
+Run ``python benchmarks/evals_speed.py`` where ``.understudy`` holds a model of log triage (``understudy demo``):
 300 samples, five arms. The first run starts from a copy of the registry without any answers.
 """
 

@@ -17,6 +17,8 @@ __all__ = ["FLOOR", "Shift", "jensen_shannon", "label_shift", "number_shift", "p
 FLOOR = 0.1
 """Below this index a shift is too small to act on, however sure (Siddiqi 2006: "no significant change")."""
 _DRAWS = 2_000
+_SPARE = 0.8
+"""Share of the level that the index's threshold uses: at the level itself, every second count of alarms lies above."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def jensen_shannon(reference: Sequence[int], window: Sequence[int]) -> float:
 def label_shift(reference: Mapping[str, int], window: Mapping[str, int], alpha: float = 0.05, seed: int = 0) -> Shift:
     """Return the shift of a class distribution by PSI.
 
-    The threshold is the ``1 - alpha`` quantile of the index when the pooled answers are dealt out at random into a
+    The threshold is the ``1 - 0.8 alpha`` quantile of the index when the pooled answers are dealt out at random into a
     reference and a window of these sizes, and at least :data:`FLOOR`. Classes that only one side has count.
     """
     classes = sorted(set(reference) | set(window))
@@ -61,7 +63,7 @@ def label_shift(reference: Mapping[str, int], window: Mapping[str, int], alpha: 
     by_chance = _indices((before + now - dealt).astype(float), dealt.astype(float))
     value = psi(before, now)
     p = (1 + int(np.count_nonzero(by_chance >= value - 1e-12))) / (_DRAWS + 1)
-    return Shift("psi", value, max(FLOOR, float(np.quantile(by_chance, 1 - alpha, method="higher"))), p)
+    return Shift("psi", value, max(FLOOR, float(np.quantile(by_chance, 1 - _SPARE * alpha, method="higher"))), p)
 
 
 def number_shift(reference: Sequence[float], window: Sequence[float]) -> Shift:
