@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--registry", type=Path, default=Path(".understudy"))
     parser.add_argument("--held-out", type=Path, action="append", default=[])
     parser.add_argument("--data", type=Path, default=_DATA)
-    parser.add_argument("--limit", type=int, help="test examples at most")
+    parser.add_argument("--limit", type=int, help="examples of each kind at most")
     options = parser.parse_args()
     judged_comments(options.data / "reviews" / "martian_judged_comments.jsonl.gz")
     registry = Registry(options.registry)
@@ -156,10 +156,10 @@ def main() -> None:
         return
     _, splits = load_version(version.dataset, options.registry)
     engine = version_engine(registry, version, resolve(None))
-    validation = scored(splits["validation"], engine.generate)
-    threshold = quiet_threshold(splits["validation"], validation)
-    report("validation", splits["validation"], validation, threshold)
-    test = splits["test"][: options.limit]
+    known, test = (splits[name][: options.limit] for name in ("validation", "test"))
+    validation = scored(known, engine.generate)
+    threshold = quiet_threshold(known, validation)
+    report("validation", known, validation, threshold)
     found = scored(test, engine.generate)
     report(f"test (modules never trained on; wanted {_FOUND} found at {_NOISE})", test, found, threshold)
     necessity("test", test, found)
@@ -167,7 +167,7 @@ def main() -> None:
     count = token_counter(load_tokenizer(resolve_base("seedling")))
     for path in options.held_out:
         context = BuildContext(count_tokens=count, prompt_budget=settings.data.prompt_budget)
-        held = list(examples_of(list(cases(path)), context, "held-out"))
+        held = list(examples_of(list(cases(path)), context, "held-out"))[: options.limit]
         report(f"{path.name} (kinds of defects never trained on)", held, scored(held, engine.generate), threshold)
 
 

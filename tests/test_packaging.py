@@ -17,6 +17,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 _FOLDERS = ("core", "templates", "evals", "integrations")
 _PACK = "understudy/templates/log_triage"
 _TICKETS = "understudy/templates/bug_classification"
+_REVIEW = "understudy/templates/code_review"
 _NEEDED = [
     *(f"understudy/{folder}/{name}" for folder in _FOLDERS for name in ("__init__.py", "py.typed")),
     "understudy/core/seedling/config.json",
@@ -28,6 +29,11 @@ _NEEDED = [
     f"{_PACK}/seed/cases.jsonl.xz",
     f"{_PACK}/seed/failed.log",
     *(f"{_TICKETS}/{name}" for name in ("understudy.yaml", "workflow.yml", "README.md", "seed/tickets.jsonl")),
+    *(f"{_REVIEW}/{name}" for name in ("understudy.yaml", "workflow.yml", "README.md")),
+    *(
+        f"{_REVIEW}/seed/{name}"
+        for name in ("handwritten.jsonl", "specimens.jsonl.xz", "held_out.jsonl.xz", "example.diff")
+    ),
 ]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 
 from .conftest import Cli
 
@@ -109,3 +110,15 @@ def test_binary_files_are_listed(cli: Cli) -> None:
     data = b"diff --git a/x.png b/x.png\nindex 1234567..89abcde 100644\nBinary files a/x.png and b/x.png differ\n"
     ran = cli("review", "--model", "rules", stdin=data)
     assert ran.code == 0 and "Nothing was reviewed of 1 file" in ran.out and "x.png: binary" in ran.out
+
+
+def test_init_copies_the_settings_the_workflow_and_the_notes_of_code_review(cli: Cli) -> None:
+    ran = cli("init", "code-review")
+    assert ran.code == 0, ran.err
+    workflow = yaml.safe_load((cli.folder / "understudy-code-review.yml").read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    scripts = [step["run"] for step in workflow["jobs"]["review"]["steps"]]
+    assert not any("${{" in script for script in scripts)
+    assert "understudy review" in (cli.folder / "understudy-code-review.md").read_text()
+    ran = cli("review", "--json", "--set", "review.skip=[shop/*]", stdin=PATCH)  # the settings here are read
+    assert json.loads(ran.out)["skipped"] == [{"path": "shop/cart.py", "reason": "left out by the settings (shop/*)"}]
