@@ -47,7 +47,7 @@ def need_of(base: Base, settings: TrainSettings, hardware: Hardware) -> Need:
     """
     model = _outline(base)
     every = sum(parameter.numel() for parameter in model.parameters())
-    embedding = model.get_input_embeddings().weight.numel()  # type: ignore[union-attr, operator]
+    embedding = model.get_input_embeddings().weight.numel()  # type: ignore[operator]
     if settings.method == "full":
         weights: float = every * _TRAINED
     elif settings.method == "qlora":
