@@ -63,6 +63,8 @@ class Event:
     gradient_norm: float | None = None
     tokens: int = 0
     """Non-padding tokens seen by this process."""
+    task: float | None = None
+    """The pack's primary metric on the watched examples; None where none are watched."""
     accuracy: float | None = None
     """Share of pairs whose better answer gained more than the worse one; None outside of dpo."""
     margin: float | None = None
@@ -78,6 +80,7 @@ class Outcome:
     kind: str
     events: tuple[Event, ...]
     best_validation_loss: float
+    """Lowest of the run; the kept checkpoint's own is higher if the task metric chose it."""
     stopped_early: bool
     trainable: int
     parameters: int
@@ -280,6 +283,7 @@ def _watcher(path: Path, on_event: Callable[[Event], None], rate: str) -> Any:
                 loss=loss,
                 validation_loss=validation,
                 gradient_norm=logs.get("grad_norm"),
+                task=logs.get("eval_task"),
                 accuracy=logs.get("rewards/accuracies", logs.get("eval_rewards/accuracies")),
                 margin=logs.get("rewards/margins", logs.get("eval_rewards/margins")),
             )

@@ -133,6 +133,10 @@ class TrainSettings(Section):
     """What ``ia3`` scales."""
     early_stopping_patience: int = Field(default=3, ge=0)
     """Validations without improvement after which training stops; 0 never stops early."""
+    watch_examples: int = Field(default=0, ge=0)
+    """Validation examples that the model answers after each epoch of ``--stage sft``, scored by the pack's primary
+    metric, which then decides on the best checkpoint and on stopping early; 0 lets the validation loss decide. Some
+    fifty are needed for a metric that is not mostly chance."""
     seed: Seed = 7
     """Decides the order of rows, dropout and new weights."""
     threads: Count | Literal["auto"] = "auto"

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Event", "Outcome", "run_key", "train_sft"]
 
+_TASK = "eval_task"
+"""The score's name among the trainer's metrics."""
+
 
 def run_key(settings: TrainSettings, start: Start, dataset_digest: str) -> str:
     """Return the name of the run's working folder; the same work has the same name, so a killed run is found again.
@@ -54,12 +57,14 @@ def train_sft(
     hardware: Hardware,
     folder: Path,
     on_event: Callable[[Event], None] = lambda event: None,
+    task: Callable[[Any], float] | None = None,
 ) -> Outcome:
     """Fine-tune ``start`` on ``training`` and return the checkpoint with the lowest validation loss.
 
     A run that was killed goes on from its last epoch when called again with the same ``folder``
     (see :func:`run_key`); a finished one returns at once. Validation runs after each epoch; training ends early after
-    ``settings.early_stopping_patience`` epochs without improvement.
+    ``settings.early_stopping_patience`` epochs without improvement. With ``task``, which scores the model's answers
+    (higher is better) and leaves it as it was, that score takes the place of the validation loss in both.
 
     Raises:
         BadInput: no training rows, the loss is no longer a number, the method does not fit the base, or what was saved
@@ -78,8 +83,9 @@ def train_sft(
     trainer = _trainer_class()(
         rows=[*training, *validation],
         folder=folder,
+        task=task,
         model=model,
-        args=_config(settings, hardware, folder, len(training)),
+        args=_config(settings, hardware, folder, len(training), watches=task is not None),
         train_dataset=_dataset(training),
         eval_dataset=_dataset(validation),
         processing_class=tokenizer,
@@ -91,11 +97,14 @@ def train_sft(
     return conclude(trained, start, settings, hardware, folder)
 
 
-def _config(settings: TrainSettings, hardware: Hardware, folder: Path, rows: int) -> SFTConfig:
+def _config(
+    settings: TrainSettings, hardware: Hardware, folder: Path, rows: int, *, watches: bool = False
+) -> SFTConfig:
     from trl import SFTConfig
 
+    decides = {"metric_for_best_model": _TASK, "greater_is_better": True} if watches else {}
     return SFTConfig(
-        **run_arguments(settings, hardware, folder, rows),
+        **(run_arguments(settings, hardware, folder, rows) | decides),
         max_length=settings.max_length,
         dataset_kwargs={"skip_prepare_dataset": True},
     )
@@ -116,9 +125,24 @@ def _trainer_class() -> Any:
     class SupervisedOnlyTrainer(SFTTrainer):
         """SFTTrainer whose head scores the supervised positions only, and that names the rows of a broken loss."""
 
-        def __init__(self, *, rows: Sequence[Row] = (), folder: Path = Path(), **arguments: Any) -> None:
-            self._rows, self._folder = rows, folder
+        def __init__(
+            self,
+            *,
+            rows: Sequence[Row] = (),
+            folder: Path = Path(),
+            task: Callable[[Any], float] | None = None,
+            **arguments: Any,
+        ) -> None:
+            self._rows, self._folder, self._task = rows, folder, task
             super().__init__(**arguments)
+
+        def evaluation_loop(self, *arguments: Any, **named: Any) -> Any:
+            """Add the task's score to what is measured after an epoch."""
+            out = super().evaluation_loop(*arguments, **named)
+            if self._task is not None:
+                assert out.metrics is not None
+                out.metrics[_TASK] = self._task(self.model)
+            return out
 
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None

@@ -13,15 +13,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from understudy.core.bases import Base, load_tokenizer, resolve_base, template_digest, token_counter
 from understudy.core.datasets import build_version
 from understudy.core.dpo import preference_key
+from understudy.core.engines import LocalEngine
 from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
 from understudy.core.models import version_engine
 from understudy.core.pack import BuildContext, Pack
+from understudy.core.preferences import drawn
 from understudy.core.records import DatasetVersion, Example, ModelVersion
 from understudy.core.registry import Registry
 from understudy.core.rows import completion_text, fit_rows
@@ -29,6 +31,10 @@ from understudy.core.settings import Settings
 from understudy.core.sft import Event, Outcome, run_key, train_sft
 from understudy.core.smoke import smoke
 from understudy.core.starts import Start, start_from, start_tokenizer
+from understudy.evals.arms import model_arm
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = [
     "DECIDING",
@@ -138,10 +144,35 @@ def train(
     validation, more = fit_rows(pack, splits["validation"], tokenizer, length, overflow)
     folder = _runs(settings) / run_key(settings.train, start, dataset.digest)
     with writing(folder):
-        outcome = train_sft(start, tokenizer, training, validation, settings.train, hardware, folder, on_event)
+        task = _task(settings, pack, splits["validation"], tokenizer)
+        outcome = train_sft(start, tokenizer, training, validation, settings.train, hardware, folder, on_event, task)
     version = register(settings, pack, dataset, start, outcome, hardware)
     tried = try_out(settings, pack, version, splits, hardware)
     return version, replace(outcome, notes=(*notes, *more, *outcome.notes, tried))
+
+
+def _task(
+    settings: Settings, pack: Pack, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase
+) -> Callable[[Any], float] | None:
+    """Return the score of answers to the watched examples, always the same ones, or None when there are none."""
+    watched = drawn(examples, settings.train.seed, settings.train.watch_examples)
+    if not watched:
+        return None
+    chosen = settings.evaluate
+
+    def score(model: Any) -> float:
+        implementation = model.config._attn_implementation
+        try:
+            engine = LocalEngine(model, tokenizer, batch_size=chosen.batch_size)
+            arm = model_arm(
+                "watched", engine, pack, (), max_new_tokens=chosen.max_new_tokens, batch_size=chosen.batch_size
+            )
+            metric = pack.score(watched, arm.predict(watched))[pack.primary]
+        finally:
+            model.set_attn_implementation(implementation)
+        return metric.value if metric.higher_is_better else -metric.value
+
+    return score
 
 
 def try_out(

@@ -86,6 +86,8 @@ def run_training(
 
     Without ``manifest`` a preference stage learns from the files of the settings only.
     """
+    from rich.markup import escape
+
     from understudy.core.curve import draw_curve
     from understudy.core.memory import check_memory
     from understudy.core.pack import load_pack
@@ -106,7 +108,7 @@ def run_training(
     unit = "nats per token" if stage == "sft" else f"{stage}, 0 is best"
     draw_curve(outcome.events, Path(outcome.folder).parent / "curve.png", unit)
     for note in outcome.notes:
-        stderr().print(f"  [dim]{note}[/dim]")
+        stderr().print(f"  [dim]{escape(note)}[/dim]")
     if outcome.stopped_early:
         stderr().print("  [dim]stopped early: validation loss no longer fell[/dim]")
     return version, outcome
@@ -119,7 +121,7 @@ def _progress() -> Iterator[tuple[Callable[[int, int], None], Callable[[Event], 
 
     with progress_bar() as bar:
         tasks: dict[str, Any] = {}
-        notes = {"loss": "", "validation": "", "accuracy": ""}
+        notes = {"loss": "", "validation": "", "task": "", "accuracy": ""}
 
         def task(name: str) -> Any:
             if name not in tasks:
@@ -134,6 +136,8 @@ def _progress() -> Iterator[tuple[Callable[[int, int], None], Callable[[Event], 
                 notes["loss"] = f"loss {event.loss:.3f}"
             if event.validation_loss is not None:
                 notes["validation"] = f"validation {event.validation_loss:.3f}"
+                if event.task is not None:
+                    notes["task"] = f"task {event.task:.3f}"
                 if event.accuracy is not None:
                     notes["accuracy"] = f"better answer preferred {event.accuracy:.0%}"
             note = "  ".join([f"epoch {event.epoch:.1f}", *filter(None, notes.values())])

@@ -61,6 +61,7 @@ TRAIN: dict[str, tuple[Any, Seen | str]] = {
     "adapter": (AdapterSettings(width=3), "test_tuning"),
     "ia3": (Ia3Settings(target_modules=("q_proj",)), "test_tuning"),
     "early_stopping_patience": (0, lambda settings, folder: len(callbacks(settings, folder, print))),
+    "watch_examples": (3, "test_sft"),
     "seed": (8, arguments),
     "threads": (2, "test_hardware"),
 }

@@ -59,10 +59,11 @@ def run(base: Base, rows: tuple[list[Row], list[Row]]) -> Callable[..., Outcome]
         on_event: Callable[[Event], None] = lambda event: None,
         start: Base = base,
         training: list[Row] = rows[0],
+        task: Callable[[Any], float] | None = None,
         **changes: Any,
     ) -> Outcome:
         chosen = settings.model_copy(update=changes)
-        return train_sft(Start(start), load_tokenizer(start), training, rows[1], chosen, CPU, folder, on_event)
+        return train_sft(Start(start), load_tokenizer(start), training, rows[1], chosen, CPU, folder, on_event, task)
 
     return train
 
@@ -335,6 +336,31 @@ def test_the_rows_of_a_loss_that_is_no_number_are_named_and_the_last_good_checkp
     with pytest.raises(BadInput, match=r"the loss is nan at step [456] in row e5; lower train.learning_rate") as told:
         run(tmp_path / "run", start=start, training=training, epochs=2)
     assert f"the last good checkpoint is kept in {tmp_path / 'run' / 'checkpoint-3'}" in str(told.value)
+
+
+def test_small_batches_added_up_are_one_large_batch(
+    plain: Outcome, run: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    """Of validation this holds nearly: the trainer averages over its batches, whose rows teach unlike many tokens."""
+    added = run(tmp_path, batch_size=1, gradient_accumulation=4)
+    for one, other in zip(added.events, plain.events, strict=True):
+        assert one.step == other.step
+        assert one.loss == pytest.approx(other.loss, abs=2e-4)
+        assert one.validation_loss == pytest.approx(other.validation_loss, abs=2e-2)
+
+
+def test_the_task_s_score_chooses_the_checkpoint_where_examples_are_watched(
+    run: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    """The score falls while the loss falls too, so only the score can have chosen the first epoch."""
+    from safetensors.torch import load_file
+
+    scores = iter([0.9, 0.5])
+    outcome = run(tmp_path, epochs=2, task=lambda model: next(scores))
+    first, last = (event for event in outcome.events if event.validation_loss is not None)
+    assert (first.task, last.task) == (0.9, 0.5) and last.validation_loss < first.validation_loss
+    kept = load_file(tmp_path / "checkpoint-3" / "model.safetensors")
+    assert all((tensor == kept[name]).all() for name, tensor in weights(outcome).items())
 
 
 def test_training_without_rows_is_refused(base: Base, tmp_path: Path) -> None:
