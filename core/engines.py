@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from understudy.core.bases import token_counter
-from understudy.core.memory import peak_memory, reset_peak
+from understudy.core.peak import peak_memory, reset_peak
 from understudy.core.records import Message
 
 if TYPE_CHECKING:

@@ -68,8 +68,6 @@ class BaseSettings(Section):
     """Commit, tag or branch on the hub; None for the newest. What it resolved to is recorded."""
     trust_remote_code: bool = False
     """Whether Python code that comes with the model may run. It may do anything on this machine."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Number format of the weights; ``auto`` keeps the one they are stored in where the machine computes in it."""
 
 
 class SourceSettings(Section):

@@ -16,6 +16,7 @@ import pytest
 _ROOT = Path(__file__).resolve().parents[1]
 _FOLDERS = ("core", "templates", "evals", "integrations")
 _PACK = "understudy/templates/log_triage"
+_TICKETS = "understudy/templates/bug_classification"
 _NEEDED = [
     *(f"understudy/{folder}/{name}" for folder in _FOLDERS for name in ("__init__.py", "py.typed")),
     "understudy/core/seedling/config.json",
@@ -26,6 +27,7 @@ _NEEDED = [
     *(f"{_PACK}/{name}" for name in ("understudy.yaml", "workflow.yml", "README.md")),
     f"{_PACK}/seed/cases.jsonl.xz",
     f"{_PACK}/seed/failed.log",
+    *(f"{_TICKETS}/{name}" for name in ("understudy.yaml", "workflow.yml", "README.md", "seed/tickets.jsonl")),
 ]
 
 

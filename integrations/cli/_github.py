@@ -222,13 +222,14 @@ def _print_plan(plan: Plan) -> None:
     from rich.text import Text
 
     from understudy.core.outside import plain
+    from understudy.integrations.github.marker import without_marker
 
     console = stdout()
     for step in plan.steps:
         head, texts = _described(step)
         console.print(Text(head, style="bold"), soft_wrap=True)
         console.print(Text(f"  {plain(step.why)}", style="dim"), soft_wrap=True)
-        for text in texts:
+        for text in map(without_marker, texts):
             console.print(Text("\n".join(f"  | {line}" for line in plain(text).split("\n"))), soft_wrap=True)
     for reason in plan.left_out:
         console.print(Text(f"left out: {plain(reason)}", style="yellow"), soft_wrap=True)
@@ -240,10 +241,11 @@ def _print_plan(plan: Plan) -> None:
 def _described(step: Step) -> tuple[str, list[str]]:
     """Return a step's headline and the texts it would write."""
     from understudy.integrations.github import plan as steps
+    from understudy.integrations.github.plan import count_of
 
     if isinstance(step, steps.ReviewStep):
         remarks = [f"{one.path}:{one.line} ({one.side}) {one.why}\n{one.body}" for one in step.remarks]
-        return f"review #{step.number} at {step.head[:7]}: {len(remarks)} comments", [step.body, *remarks]
+        return f"review #{step.number} at {step.head[:7]}: {count_of(len(remarks), 'comment')}", [step.body, *remarks]
     if isinstance(step, steps.CommentStep):
         return f"comment on #{step.number}", [step.body]
     if isinstance(step, steps.ResolveStep):

@@ -114,6 +114,21 @@ def _review(home: str, model: str) -> None:
     review(diff=str(Path(home) / "seed" / "example.diff"), model=model, settings=settings)
 
 
+_TICKET = (
+    "Offline edits are lost when two devices reconnect",
+    "I wrote three messages on the train without coverage. When phone and laptop came back online at the same time the "
+    "messages from the phone were gone, no error shown. Server 3.4.1, expected: both are kept.",
+)
+
+
+def _label(home: str, model: str) -> None:
+    from understudy.integrations.cli.label import label
+
+    title, body = _TICKET
+    stdout().print(f"\n[bold]{title}[/bold]\n{body}")
+    label(title=title, body=body, settings=Path(home) / "understudy.yaml")
+
+
 @dataclass(frozen=True)
 class _Story:
     """What the demo of a pack is about, in its own words."""
@@ -140,5 +155,12 @@ _STORIES = {
         "its threshold for comments, then a patch that is in no split",
         _review,
         "git diff main | understudy review",
+    ),
+    "bug-classification": _Story(
+        "tickets about a product that does not exist, written for this project",
+        "newest tickets",
+        "a ticket that was in no split",
+        _label,
+        "understudy label --title '...' --body '...'",
     ),
 }

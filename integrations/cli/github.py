@@ -87,18 +87,20 @@ def explain(
     pulls = list(run.pulls)
     if comment and not pulls and (number := pull_at(github, name, run.head)) is not None:
         pulls = [number]
-    notes = [*run.notes, *(["no pull request to comment on"] if comment and not pulls else [])]
     plan = plan_explanation(
         f"Why {run.workflow} failed",
         explained,
         github.scrubber,
         tests=run.tests,
-        notes=notes,
+        notes=run.notes,
         repo=name,
         comment_on=pulls[0] if comment and pulls else None,
         head=run.head,
         workflow_id=run.workflow_id,
     )
+    if comment and not pulls:
+        missing = f"comment: no open pull request has the head {run.head[:7]} that failed"
+        plan = plan.model_copy(update={"failed": [*plan.failed, missing]})
     finish(plan, github, apply=apply, as_json=as_json, save=save)
 
 

@@ -87,12 +87,14 @@ def run_training(
     Without ``manifest`` a preference stage learns from the files of the settings only.
     """
     from understudy.core.curve import draw_curve
+    from understudy.core.memory import check_memory
     from understudy.core.pack import load_pack
     from understudy.integrations.pipeline import start_of
     from understudy.integrations.pipeline import train as run
     from understudy.integrations.preferring import prefer
 
-    for reason in hardware.reasons:
+    start = start or start_of(settings, None)
+    for reason in (*hardware.reasons, check_memory(start.base, settings.train, hardware)):
         stderr().print(f"  [dim]{reason}[/dim]")
     pack = load_pack(manifest.pack if manifest else settings.pack)
     with _progress() as (sampled, tell):
@@ -100,7 +102,6 @@ def run_training(
             version, outcome = run(settings, pack, manifest, splits, hardware, tell, start)
         else:
             assert stage != "sft", "it needs a dataset"
-            start = start or start_of(settings, None)
             version, outcome = prefer(stage, settings, pack, manifest, splits, start, hardware, tell, sampled)
     unit = "nats per token" if stage == "sft" else f"{stage}, 0 is best"
     draw_curve(outcome.events, Path(outcome.folder).parent / "curve.png", unit)

@@ -25,6 +25,7 @@ from understudy.integrations.github.plan import (
     ReviewStep,
     Step,
     SummaryStep,
+    count_of,
     cut,
 )
 
@@ -127,7 +128,7 @@ def _show(step: SummaryStep | AnnotateStep, out: TextIO, environment: Mapping[st
 
 def _named(step: Step) -> str:
     if isinstance(step, ReviewStep):
-        return f"review of #{step.number} with {len(step.remarks)} comment{'s' * (len(step.remarks) != 1)}"
+        return f"review of #{step.number} with {count_of(len(step.remarks), 'comment')}"
     if isinstance(step, CommentStep):
         return f"{step.kind.partition(':')[0]} comment on #{step.number}"
     if isinstance(step, ResolveStep):

@@ -17,6 +17,7 @@ from understudy.integrations.github.plan import (
     Plan,
     Step,
     SummaryStep,
+    count_of,
     cut,
     scrubbed,
 )
@@ -71,12 +72,14 @@ def plan_explanation(
     tests = [FailedTest(scrubber.text(test.name), scrubber.text(test.message)) for test in tests]
     text = _page(title, jobs, tests, [scrubber.text(note) for note in notes])
     answered = [(job, explanation) for job in jobs for explanation in job.explanations]
-    steps: list[Step] = [SummaryStep(body=cut(text, MOST_SUMMARY), why=f"{len(answered)} logs explained")]
+    steps: list[Step] = [SummaryStep(body=cut(text, MOST_SUMMARY), why=f"{count_of(len(answered), 'log')} explained")]
     for job, explanation in answered[:MOST_ANNOTATIONS]:
         steps.append(_annotation(job, explanation))
     left_out = list(notes)
     if len(answered) > MOST_ANNOTATIONS:
-        left_out.append(f"{len(answered) - MOST_ANNOTATIONS} annotations: more than {MOST_ANNOTATIONS} are noise")
+        left_out.append(
+            f"{count_of(len(answered) - MOST_ANNOTATIONS, 'annotation')}: more than {MOST_ANNOTATIONS} are noise"
+        )
     model = next((explanation.model for _, explanation in answered), "rules")
     if comment_on is not None:
         kind = f"explain:{workflow_id}"

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-__all__ = ["read_marker", "with_marker"]
+__all__ = ["read_marker", "with_marker", "without_marker"]
 
 _MARKER = re.compile(r"<!-- understudy:v1 (\{.*\}) -->\s*\Z")
 
@@ -16,6 +16,11 @@ def with_marker(body: str, kind: str, **fields: Any) -> str:
     value = json.dumps({"kind": kind, **fields}, separators=(",", ":"))
     # A comment of HTML ends at the first "-->".
     return f"{body.rstrip()}\n\n<!-- understudy:v1 {value.replace('>', chr(92) + 'u003e')} -->"
+
+
+def without_marker(body: str) -> str:
+    """Return ``body`` as people see it."""
+    return _MARKER.sub("", body).rstrip()
 
 
 def read_marker(comment: dict[str, Any], login: str) -> dict[str, Any] | None:

@@ -24,6 +24,7 @@ __all__ = [
     "ReviewStep",
     "Step",
     "SummaryStep",
+    "count_of",
     "cut",
     "scrubbed",
 ]
@@ -149,6 +150,11 @@ class Plan(_Part):
 def scrubbed(plan: Plan, scrubber: Scrubber) -> Plan:
     """Return the plan without the secrets that a log, a diff or a model may have brought in."""
     return Plan.model_validate(scrubber.value(plan.model_dump(mode="json")))
+
+
+def count_of(number: int, what: str) -> str:
+    """Return ``1 comment``, ``2 comments``."""
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def cut(text: str, most: int) -> str:

@@ -19,6 +19,7 @@ from understudy.integrations.github.plan import (
     ResolveStep,
     ReviewStep,
     Step,
+    count_of,
     cut,
     scrubbed,
 )
@@ -167,7 +168,7 @@ def plan_review(
     sorted_ = _sort(pull, found, most)
     steps: list[Step] = []
     if sorted_.remarks:
-        count = f"{len(sorted_.remarks)} new comment{'s' * (len(sorted_.remarks) != 1)}"
+        count = count_of(len(sorted_.remarks), "new comment")
         body = with_marker(f"{count}; the summary comment says what was reviewed.", "draft", head=pull.head)
         why = f"{count}; {sorted_.repeated} posted before"
         steps.append(
@@ -186,8 +187,10 @@ def plan_review(
         )
     )
     resolved, left = _outdated(pull)
-    left_out = [f"{sorted_.repeated} findings that were posted before"] if sorted_.repeated else []
-    left_out += [f"{len(sorted_.over)} comments beyond the cap of {most}; they are in the summary"] * bool(sorted_.over)
+    left_out = [f"{count_of(sorted_.repeated, 'finding')} posted before"] if sorted_.repeated else []
+    left_out += [f"{count_of(len(sorted_.over), 'comment')} beyond the cap of {most}, listed in the summary"] * bool(
+        sorted_.over
+    )
     plan = Plan(
         command="review", repo=pull.repo, model=found.model, steps=[*steps, *resolved], left_out=left_out + left
     )
@@ -317,7 +320,7 @@ def _remembered(pull: PullFacts, found: Found) -> dict[str, str]:
 def _summary(pull: PullFacts, found: Found, sorted_: _Sorted) -> str:
     before = sum(1 for _ in _own(pull))
     new = len(sorted_.remarks) + len(sorted_.over) + len(sorted_.nowhere)
-    heading = f"{new} new finding{'s' * (new != 1)}" if new else "No new findings" if before else "No issues found"
+    heading = count_of(new, "new finding") if new else "No new findings" if before else "No issues found"
     parts = ["### understudy review", "", f"**{heading}** at {pull.head[:12]}.", ""]
     if sorted_.nowhere:
         parts += ["Found, but on no line that can be commented:", "", *_listed(sorted_.nowhere), ""]

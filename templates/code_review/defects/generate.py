@@ -20,7 +20,7 @@ Tally = Counter[tuple[str, str]]
 
 _SHAPES: dict[Shape, int] = {"edit": 35, "beside": 30, "block": 15, "function": 20}
 """Shares in percent, the same for defects and clean diffs."""
-_PLAIN = 0.5
+_PLAIN = 0.3
 """Share of the clean diffs that come from a harmless operator and not from a defect's counterpart."""
 _PATIENCE = 20
 """Functions tried in one shape before another one is drawn."""
@@ -155,7 +155,7 @@ class _Draw:
             piece = self.found[index]
             if index not in self.used and piece.kind in operator.kinds and operator.wants.search(piece.text):
                 yield index
-        # Those with a site, but not in the shape that was drawn, get a few more chances before the operator is given up.
+        # Those with a site, but not in the shape that was drawn, get a few more chances before the operator is dropped.
         for _ in range(_CHANCES):
             yield from [index for index in self.misshapen[operator.name] if index not in self.used]
 

@@ -19,7 +19,8 @@ _SMELLS = re.compile(
     | assertRaises\(Exception\b | \.readlines\(\) | \bsorted\([^()]*\)\[ | \.pop\(0\)
     | \blogg(er|ing)\.\w+\(f["'] | \btime\.sleep\(
     | \b(id|type|list|dict|str|input|filter|map|object|bytes|hash|max|min|sum|len|all|any|next|dir|vars)[ ]=[ ]
-    | ^[ ]*\w+[ ]=[ ]lambda | ;[ ]*\w+
+    | ^[ ]*[a-z]+[A-Z]\w*[ ]=[ ] | ^[ ]*[lOI][ ]=[ ] | ^[ ]*\w+[ ]=[ ]open\( | \.acquire\(\)$
+    | \b(urlopen|create_connection)\((?!.*timeout) | ^[ ]*\w+[ ]=[ ]lambda | ;[ ]*\w+
     """,
     re.MULTILINE | re.VERBOSE,
 )

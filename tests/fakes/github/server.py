@@ -11,6 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -182,8 +183,10 @@ class FakeGitHub:
                 kept: dict[str, Any] = {"Content-Type": "application/json"} | answer.headers
                 for name, value in (kept | {"Content-Length": str(len(raw))}).items():
                     self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(raw)
+                # A client that stopped waiting is one of the things that happen here.
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    self.end_headers()
+                    self.wfile.write(raw)
 
             def log_message(self, *arguments: object) -> None:
                 """Say nothing."""

@@ -21,7 +21,7 @@ def run_cli(arguments: list[str], folder: Path, variables: Mapping[str, str | No
     """Run ``understudy github ARGUMENTS`` in ``folder``; waits are remembered instead of waited."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     given = {name: value for name, value in {**environment(), **variables}.items() if value is not None}
-    pace = partial(client.Pace, 0, 0, timeout=1, sleep=waits.append)
+    pace = partial(client.Pace, 0, 0, timeout=3, sleep=waits.append)
     before = Path.cwd()
     os.chdir(folder)
     try:

@@ -45,7 +45,7 @@ class Scenario:
         self.rng, self.folder = random.Random(seed), folder
         self.kind = ("review", "label", "explain")[seed % 3]
         self.fake = FakeGitHub()
-        self.fake.hang_seconds = 1.2
+        self.fake.hang_seconds = 3.3
         self.faulty = self.rng.choice([0.05, 0.1, 0.2, 0.35])
         self.hanging = self.rng.random() < 0.05
         self.busy = self.rng.choice([0.0, 0.05, 0.15])

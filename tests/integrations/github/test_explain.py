@@ -186,6 +186,10 @@ def test_a_comment_is_edited_in_place_and_not_about_an_old_head(fake: FakeGitHub
     fake.repo.add_job(run, "lint", "failure", FAILED)
     ran = commands.in_workflow("explain", run.id, "--comment", "--apply")
     assert ran.code == 4
+    assert "no open pull request has the head" in ran.complaint
+    run.pulls = [pull.number]
+    ran = commands.in_workflow("explain", run.id, "--comment", "--apply")
+    assert ran.code == 4
     assert "was pushed to in the meantime" in ran.complaint
     assert [comment.body for comment in fake.repo.comments] == [before]
 

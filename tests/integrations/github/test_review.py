@@ -67,7 +67,7 @@ def test_a_second_run_posts_only_what_is_new_however_it_is_worded(fake: FakeGitH
     fake.repo.push(number, [PullFile("a.py", patch=PATCH.replace("@@ -1,3 +1,5 @@", "@@ -41,3 +41,5 @@"))])
     plan = planned(github, found(finding(43, message="Other words."), finding(45, category="style")))
     assert [remark.line for remark in remarks(plan)] == [45]
-    assert plan.left_out == ["1 findings that were posted before"]
+    assert plan.left_out == ["1 finding posted before"]
     assert carrying.apply(plan, github).failed == []
     assert len(fake.repo.comments) == 1
     assert len(fake.repo.review_comments) == 2
@@ -99,7 +99,7 @@ def test_more_than_the_cap_is_listed_in_the_summary_worst_first(fake: FakeGitHub
     plan = planned(github, found(*all_of_them), most=30)
     assert len(remarks(plan)) == 30
     assert remarks(plan)[0].line == 40
-    assert plan.left_out == ["10 comments beyond the cap of 30; they are in the summary"]
+    assert plan.left_out == ["10 comments beyond the cap of 30, listed in the summary"]
     carrying.apply(plan, github)
     assert fake.repo.comments[0].body.count("It prints the password") == 10
 

@@ -6,6 +6,8 @@ import ast
 import json
 import lzma
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -167,6 +169,15 @@ def test_a_function_whose_lines_cannot_be_put_back_is_left_out() -> None:
 def test_the_tests_of_a_module_belong_to_its_project() -> None:
     projects = {source.path: source.project for source in standard_library(["json"])}
     assert projects["json/decoder.py"] == "json" and set(projects.values()) == {"json"}
+
+
+def test_the_operators_can_be_named_without_libcst() -> None:
+    code = (
+        "import sys; sys.modules['libcst'] = None\n"
+        "from understudy.templates.code_review.defects import OPERATORS; print(len(OPERATORS))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == len(OPERATORS)
 
 
 def test_the_command_writes_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

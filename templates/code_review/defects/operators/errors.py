@@ -140,6 +140,7 @@ def broad_except(unit: Unit, rng: Random) -> Iterator[Change]:
     "An `assert` is stripped under -O, so `{condition}` is not checked in optimised runs. Raise an exception.",
     "Input must not be validated by `assert`: with optimisation `{condition}` is never tested.",
     "`assert {condition}` disappears with python -O; keep the explicit exception.",
+    shapes=("edit", "beside"),
 )
 def assert_for_validation(unit: Unit, rng: Random) -> Iterator[Change]:
     """An argument is checked by an assertion."""

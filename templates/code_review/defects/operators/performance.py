@@ -120,7 +120,7 @@ def pop_from_front(unit: Unit, rng: Random) -> Iterator[Change]:
     "list_as_set",
     "performance",
     "minor",
-    r"^\s+(\w+) = set\(.*\)$(.|\n)* in \1\b",
+    r"^\s+(\w+) = set\(.*\)$(.|\n)* in \1\b|" + _DEF,
     "`{name}` is a list now: each membership test walks through all of it. Keep the set.",
     "Quadratic: `in {name}` is linear for a list.",
     "Use a set for `{name}`; it is only added to and searched.",
@@ -140,13 +140,19 @@ def list_as_set(unit: Unit, rng: Random) -> Iterator[Change]:
             bad = [unit.replace(one, f"{name}.append") for one in adds]
             new = f"list({found[2]})" if found[2] else "[]"
             yield Change((unit.replace(node.value, new), *bad), {"name": name})
+    for value in values(unit) if rng.random() < 0.3 else []:
+        name, item = rng.choice(("seen", "known", "visited", "done")), rng.choice(("item", "key", "entry"))
+        body = "{name} = {empty}\nfor {item} in {value}:\n    if {item} not in {name}:\n        {name}.{grow}({item})"
+        slow, fast = body.replace("{empty}", "[]"), body.replace("{empty}", "set()")
+        slow, fast = slow.replace("{grow}", "append"), fast.replace("{grow}", "add")
+        yield from added(unit, rng, slow, fast, value=value, name=name, item=item)
 
 
 @defect(
     "readlines_in_loop",
     "performance",
     "minor",
-    r"^\s+for \w*(line|row)\w* in (f|fp|file|infile|stream|fh|fobj|fileobj|source|input):$",
+    r"^\s+for \w+ in (self\.)?_?(f|fp|file|infile|stream|fh|fobj|fileobj|input|stdin|stdout):$|open\(",
     "`{call}` reads the whole file into memory before the first line is used; iterate over `{name}` itself.",
     "There is no need for `{call}`: files give their lines one by one.",
     "A large file does not fit into memory. Loop over `{name}` instead of `{call}`.",
@@ -155,9 +161,9 @@ def readlines_in_loop(unit: Unit, rng: Random) -> Iterator[Change]:
     """A file is read as a whole to walk through its lines."""
     for node in unit.all("For"):
         name, target = unit.code(node.iter), unit.code(node.target)
-        if re.fullmatch(r"f|fp|file|infile|stream|fh|fobj|fileobj|source|input", name) and re.search(
-            r"line|row", target
-        ):
+        known = re.fullmatch(r"(self\.)?_?(f|fp|file|infile|stream|fh|fobj|fileobj|input|stdin|stdout)", name)
+        opened = re.search(rf"open\(.* as {re.escape(name)}:|\b{re.escape(name)} = (\w+\.)?open\(", unit.text)
+        if re.fullmatch(r"[\w.]+", name) and (opened or (known and re.search(r"line|row|^l$", target))):
             call = f"{name}.readlines()"
             yield Change((unit.replace(node.iter, call),), {"name": name, "call": call})
 
@@ -195,8 +201,8 @@ def list_in_reduction(unit: Unit, rng: Random) -> Iterator[Change]:
 def sorted_for_extreme(unit: Unit, rng: Random) -> Iterator[Change]:
     """A whole sequence is sorted for its smallest or largest element."""
     for node in unit.all("Call"):
-        found = re.fullmatch(r"(min|max)\(([A-Za-z_][\w.]*(\([^()\n]*\))?)\)", unit.code(node))
-        if found:
+        found = re.fullmatch(r"(min|max)\((.*)\)", unit.code(node))
+        if found and len(node.args) == 1 and node.args[0].star == "":
             new = f"sorted({found[2]})[{'0' if found[1] == 'min' else '-1'}]"
             yield Change((unit.replace(node, new),), {"new": new, "call": found[1]})
 

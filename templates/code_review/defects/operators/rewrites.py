@@ -12,7 +12,6 @@ from understudy.templates.code_review.defects.unit import Change, Splice, Unit
 
 __all__: list[str] = []
 
-_EMPTY = {"list()": "[]", "dict()": "{}", "tuple()": "()"}
 _PLAIN = r"[A-Za-z_][\w.]*"
 
 
@@ -106,55 +105,24 @@ def else_after_return(unit: Unit, rng: Random) -> Iterator[Change]:
             yield Change((Splice(first[1], second[1], "\n".join(lines)),))
 
 
-@harmless("empty_literal", r"= (list|dict|tuple)\(\)")
-def empty_literal(unit: Unit, rng: Random) -> Iterator[Change]:
-    """An empty collection is written as a literal."""
-    for node in unit.all("Assign"):
-        literal = _EMPTY.get(unit.code(node.value))
-        if literal:
-            yield Change((unit.replace(node.value, literal),))
-
-
-@harmless("membership_test", r"(\w+) == .* or \1 == ")
+@harmless("membership_test", r"([\w.\[\]]+) == .* or \1 == |([\w.\[\]]+) != .* and \2 != ")
 def membership_test(unit: Unit, rng: Random) -> Iterator[Change]:
-    """Two comparisons with the same name become one test of membership."""
-    literal = r"('[^']*'|\"[^\"]*\"|\d+)"
+    """Two comparisons of the same thing become one test of membership."""
+    name, value = r"([A-Za-z_][\w.\[\]]*)", r"(b?'[^']*'|b?\"[^\"]*\"|-?[\w.]+)"
     for node in unit.all("BooleanOperation"):
-        found = re.fullmatch(rf"({_PLAIN}) == {literal} or \1 == {literal}", unit.code(node))
-        if found:
-            yield Change((unit.replace(node, f"{found[1]} in ({found[2]}, {found[3]})"),))
+        found = re.fullmatch(rf"{name} (==|!=) {value} (or|and) \1 \2 {value}", unit.code(node))
+        if found and (found[2] == "==") == (found[4] == "or"):
+            word = "in" if found[2] == "==" else "not in"
+            yield Change((unit.replace(node, f"{found[1]} {word} ({found[3]}, {found[5]})"),))
 
 
-@harmless("chained_comparison", r"([\w.]+) [<>]=? .* and \1 [<>]|[<>]=? ([\w.]+) and \2 [<>]")
-def chained_comparison(unit: Unit, rng: Random) -> Iterator[Change]:
-    """Two comparisons of one name become a chain."""
-    for node in unit.all("BooleanOperation"):
-        found = re.fullmatch(rf"({_PLAIN}|\d+) (<=?) ({_PLAIN}) and \3 (<=?) ({_PLAIN}|\d+)", unit.code(node))
-        turned = re.fullmatch(rf"({_PLAIN}) (>=?) ({_PLAIN}|\d+) and \1 (<=?) ({_PLAIN}|\d+)", unit.code(node))
-        if found:
-            yield Change((unit.replace(node, f"{found[1]} {found[2]} {found[3]} {found[4]} {found[5]}"),))
-        elif turned:
-            new = f"{turned[3]} {turned[2].replace('>', '<')} {turned[1]} {turned[4]} {turned[5]}"
-            yield Change((unit.replace(node, new),))
-
-
-@harmless("default_mode", r"\bopen\([^()\n]*, ['\"]r['\"]\)")
+@harmless("default_mode", r"\bopen\([^()\n]*, ['\"]rt?['\"]")
 def default_mode(unit: Unit, rng: Random) -> Iterator[Change]:
     """A mode that is the default goes."""
     for node in unit.all("Call"):
-        found = re.fullmatch(r"open\(([^(),\n]+), ['\"]rt?['\"]\)", unit.code(node))
+        found = re.fullmatch(r"open\(([^(),\n]+), ['\"]rt?['\"]((?:, \w+=[^()\n]+)?)\)", unit.code(node))
         if found:
-            yield Change((unit.replace(node, f"open({found[1]})"),))
-
-
-@harmless("keys_call", r"\bfor \w+ in [\w.]+\.keys\(\)|\bin [\w.]+\.keys\(\)")
-def keys_call(unit: Unit, rng: Random) -> Iterator[Change]:
-    """A mapping is walked through or searched itself instead of its keys."""
-    for node in unit.all("Call"):
-        above = unit.parent(node)
-        found = re.fullmatch(rf"({_PLAIN})\.keys\(\)", unit.code(node))
-        if found and type(above).__name__ == "ComparisonTarget":
-            yield Change((unit.replace(node, found[1]),))
+            yield Change((unit.replace(node, f"open({found[1]}{found[2]})"),))
 
 
 @harmless("range_from_zero", r"\brange\(0, ")
