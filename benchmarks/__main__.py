@@ -6,7 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-_SCRIPTS = ("help_time", "packing", "select_logs", "big_log", "held_out", "explain_logs", "diffs", "training/dpo")
+_SCRIPTS = (
+    "help_time",
+    "packing",
+    "select_logs",
+    "big_log",
+    "held_out",
+    "explain_logs",
+    "diffs",
+    "training/dpo",
+    "tickets",
+)
 
 
 def main() -> None:
