@@ -14,8 +14,16 @@ _SCRIPTS = (
     "held_out",
     "explain_logs",
     "diffs",
-    "training/dpo",
+    "defects",
+    "reviews",
+    "tickets",
+    "tickets_stack",
+    "evals_gate",
+    "evals_monitor",
     "github_bot",
+    "training/methods",
+    "training/sft",
+    "training/dpo",
 )
 
 

@@ -6,7 +6,8 @@ import html
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from understudy.core._cleaning import Removal, moment
 from understudy.core.records import DatasetVersion, Example
@@ -16,6 +17,9 @@ __all__ = ["card", "token_lengths", "token_report", "warnings_about"]
 _FEW_EXAMPLES = 100
 _IMBALANCE = 10
 _LISTED = 20
+_CLASSES = 40
+"""A field of more different values is text, and not counted."""
+_CLASS_LETTERS = 100
 _MARKUP = re.compile(r"[\\`*_\[\]|#!~]")
 
 STEPS = {
@@ -113,6 +117,7 @@ def card(
         f"No group stands in two splits; {rule}.",
         _splits_table(splits, version),
         _strata_table(splits),
+        _answers_table(splits),
         "## Sources",
         _sources_table(splits),
         "## Cleaning",
@@ -156,6 +161,32 @@ def _strata_table(splits: Mapping[str, Sequence[Example]]) -> str:
     if strata in ([], [""]):
         return ""
     return _table(["stratum", *counts], [[name, *(str(count[name]) for count in counts.values())] for name in strata])
+
+
+def _answers_table(splits: Mapping[str, Sequence[Example]]) -> str:
+    """Count the values of every field of the output that is a class: a yes or no, or a text of few kinds."""
+    counts = {name: Counter[tuple[str, str]]() for name in splits}
+    for name, examples in splits.items():
+        for example in examples:
+            counts[name].update(_classes(example.output, ""))
+    everywhere = sum(counts.values(), Counter[tuple[str, str]]())
+    kinds = Counter(field for field, _ in everywhere)
+    shown = sorted(key for key in everywhere if kinds[key[0]] <= _CLASSES)
+    if not shown:
+        return ""
+    rows = [[field, value, *(str(count[field, value]) for count in counts.values())] for field, value in shown]
+    return _table(["field", "answer", *counts], rows)
+
+
+def _classes(value: Any, field: str) -> Iterator[tuple[str, str]]:
+    """Yield field and value of texts and truth values, nested ones with the path to them."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _classes(inner, f"{field}.{key}".removeprefix("."))
+    elif isinstance(value, bool):
+        yield field, "yes" if value else "no"
+    elif isinstance(value, str) and len(value) <= _CLASS_LETTERS:
+        yield field, value
 
 
 def _sources_table(splits: Mapping[str, Sequence[Example]]) -> str:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from understudy.core.errors import BadInput
 from understudy.core.files import write_json
-from understudy.core.hardware import Hardware
+from understudy.core.golden import write_golden
+from understudy.core.hardware import Hardware, keep_memory
 from understudy.core.rows import Row
 from understudy.core.settings import TrainSettings
 from understudy.core.starts import Start
@@ -41,6 +42,8 @@ __all__ = [
 ]
 
 _BEST = "best"
+_RISEN = 1.05
+"""Validation loss, as a multiple of its best, from which on one speaks of overfitting and not of noise."""
 _EVENTS = "events.jsonl"
 _OUTCOME = "outcome.json"
 
@@ -60,6 +63,8 @@ class Event:
     gradient_norm: float | None = None
     tokens: int = 0
     """Non-padding tokens seen by this process."""
+    task: float | None = None
+    """The pack's primary metric on the watched examples; None where none are watched."""
     accuracy: float | None = None
     """Share of pairs whose better answer gained more than the worse one; None outside of dpo."""
     margin: float | None = None
@@ -75,6 +80,7 @@ class Outcome:
     kind: str
     events: tuple[Event, ...]
     best_validation_loss: float
+    """Lowest of the run; the kept checkpoint's own is higher if the task metric chose it."""
     stopped_early: bool
     trainable: int
     parameters: int
@@ -172,15 +178,35 @@ def run(trainer: Any, tokenizer: PreTrainedTokenizerBase, folder: Path, row: Row
     """Train from the last whole checkpoint in ``folder``, or from the start, and keep the best one as ``best``."""
     from transformers import PrinterCallback
 
+    keep_memory()
     trainer.remove_callback(PrinterCallback)
     widen(trainer.model)
     trainable, parameters = trainable_share(trainer.model)
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
     trainer.save_model(str(folder / _BEST))
     tokenizer.save_pretrained(str(folder / _BEST))
+    write_golden(folder / _BEST, tokenizer)
     model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     stopped_early = trainer.state.global_step < trainer.state.max_steps
     return Trained(row, row_logits(model, row), stopped_early, trainable, parameters)
+
+
+def _overfitting(events: tuple[Event, ...]) -> tuple[str, ...]:
+    """Return a notice when validation rose from its best to the end while training went on falling."""
+    watched = [event for event in events if event.validation_loss is not None]
+    best = min(watched, key=lambda event: event.validation_loss or 0.0)
+    learnt = [event for event in events if event.loss is not None]
+    before = [event.loss or 0.0 for event in learnt if event.step <= best.step]
+    after = [event.loss or 0.0 for event in learnt if event.step > best.step]
+    if not before or not after or (watched[-1].validation_loss or 0.0) <= _RISEN * (best.validation_loss or 0.0):
+        return ()
+    if sum(after) / len(after) >= before[-1]:
+        return ()
+    return (
+        f"overfitting: since epoch {best.epoch:.1f} validation loss rose from {best.validation_loss:.3f} to "
+        f"{watched[-1].validation_loss:.3f} while training loss fell; the checkpoint of that epoch is kept, and fewer "
+        "epochs or more examples would do",
+    )
 
 
 def conclude(
@@ -206,7 +232,7 @@ def conclude(
         trainable=trained.trainable,
         parameters=trained.parameters,
         checks=check_saved(trained.logits, start.base, folder / _BEST, settings, hardware, trained.row),
-        notes=notes,
+        notes=(*notes, *_overfitting(events)),
     )
     write_json(folder / _OUTCOME, {**asdict(outcome), "folder": _BEST, "events": len(events)})
     return outcome
@@ -257,6 +283,7 @@ def _watcher(path: Path, on_event: Callable[[Event], None], rate: str) -> Any:
                 loss=loss,
                 validation_loss=validation,
                 gradient_norm=logs.get("grad_norm"),
+                task=logs.get("eval_task"),
                 accuracy=logs.get("rewards/accuracies", logs.get("eval_rewards/accuracies")),
                 margin=logs.get("rewards/margins", logs.get("eval_rewards/margins")),
             )

@@ -13,6 +13,7 @@ __all__ = [
     "Ia3Settings",
     "LoraSettings",
     "Method",
+    "Overflow",
     "PreferenceSettings",
     "PrefixSettings",
     "QloraSettings",
@@ -21,6 +22,9 @@ __all__ = [
 
 Method = Literal["full", "lora", "qlora", "prefix", "adapter", "ia3"]
 """How a base is tuned; ``core/tuning`` has one file for each."""
+
+Overflow = Literal["error", "drop", "trim"]
+"""What becomes of an example that is too long."""
 
 
 class LoraSettings(Section):
@@ -110,6 +114,9 @@ class TrainSettings(Section):
     """Steps added up before the weights change; the effective batch is this times ``batch_size``."""
     max_length: Count = 1024
     """Tokens of prompt and completion together that a row may have."""
+    on_overflow: Overflow = "error"
+    """What becomes of a longer one: ``error`` refuses it by name, ``drop`` leaves it out and says how many, ``trim``
+    lets the pack leave out parts of the input (``--stage sft``). An answer is never cut."""
     warmup: Share = 0.05
     """Share of all steps over which the learning rate rises."""
     weight_decay: float = Field(default=0.0, ge=0, lt=1)
@@ -126,6 +133,10 @@ class TrainSettings(Section):
     """What ``ia3`` scales."""
     early_stopping_patience: int = Field(default=3, ge=0)
     """Validations without improvement after which training stops; 0 never stops early."""
+    watch_examples: int = Field(default=0, ge=0)
+    """Validation examples that the model answers after each epoch of ``--stage sft``, scored by the pack's primary
+    metric, which then decides on the best checkpoint and on stopping early; 0 lets the validation loss decide. Some
+    fifty are needed for a metric that is not mostly chance."""
     seed: Seed = 7
     """Decides the order of rows, dropout and new weights."""
     threads: Count | Literal["auto"] = "auto"

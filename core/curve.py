@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from understudy.core.sft import Event
+from understudy.core._running import Event
 
 __all__ = ["draw_curve"]
 
 
-def draw_curve(events: Sequence[Event], path: Path) -> None:
-    """Draw training and validation loss over steps, the best validation marked, into ``path`` (PNG, 160 dpi)."""
+def draw_curve(events: Sequence[Event], path: Path, unit: str = "nats per token") -> None:
+    """Draw training and validation loss in ``unit`` over steps, the best validation marked, into ``path`` (PNG)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -30,7 +30,7 @@ def draw_curve(events: Sequence[Event], path: Path) -> None:
     )
     axes.set_yscale("log")
     axes.set_xlabel("step")
-    axes.set_ylabel("loss per token (nats)")
+    axes.set_ylabel(f"loss ({unit})")
     axes.grid(alpha=0.25, which="both", linewidth=0.5)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

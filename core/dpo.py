@@ -27,6 +27,7 @@ from understudy.core.errors import BadInput
 from understudy.core.files import canonical_json, sha256_bytes
 from understudy.core.hardware import Hardware
 from understudy.core.preferences import PairRow
+from understudy.core.preflight import check_rows
 from understudy.core.rows import IGNORE, answer_row
 from understudy.core.settings import PreferenceSettings, TrainSettings
 from understudy.core.starts import Start, prepared_model
@@ -96,6 +97,8 @@ def train_dpo(
     set_seed(settings.seed)
     model, adapter = prepared_model(start, settings, hardware)
     rows = [*training, *validation]
+    answers = (answer_row(row.prompt, answer, row.id) for row in rows for answer in (row.chosen, row.rejected))
+    check_rows(answers, model, tokenizer, settings.max_length)
     apart = _why_apart(model, adapter, rows, preference)
     store = References(references, start.revision, f"dpo bf16={hardware.bf16} shared={not apart}")
     trainer = _trainer_class()(

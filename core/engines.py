@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from understudy.core.bases import token_counter
-from understudy.core.memory import peak_memory, reset_peak
+from understudy.core.peak import peak_memory, reset_peak
 from understudy.core.records import Message
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from understudy.core.scoring import ClosedQuestion
 
-__all__ = ["Generation", "LocalEngine", "Request", "prompt_ids"]
+__all__ = ["Generation", "LocalEngine", "Request", "prompt_ids", "stop_ids"]
 
 
 _EAGER_HEADS = 8
@@ -35,6 +36,10 @@ class Request:
     max_new_tokens: int = 256
     compact: bool = True
     """Whether the schema allows no whitespace between JSON tokens; a base that was never tuned may want some."""
+    temperature: float = 0.0
+    """0 takes the likeliest token every time; above, tokens are drawn."""
+    seed: int = 0
+    """Decides what is drawn; requests of one batch are drawn with the seed of the first."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,21 @@ class Generation:
     """Wall time of the batch divided by its size."""
     peak_bytes: int = 0
     """Most memory in use while the batch ran; 0 when unknown."""
+    steps: tuple[tuple[int, float], ...] = ()
+    """For each token the length of ``text`` up to its end, in characters, and its log-probability."""
+
+    def __post_init__(self) -> None:
+        """Take the steps as JSON gives them back, too: as lists."""
+        object.__setattr__(self, "steps", tuple((int(end), float(logprob)) for end, logprob in self.steps))
+
+    def span_logprob(self, start: int, end: int) -> float:
+        """Return the sum of the log-probabilities of the tokens that overlap ``text[start:end]``."""
+        total, begin = 0.0, 0
+        for stop, logprob in self.steps:
+            if begin < end and stop > start:
+                total += logprob
+            begin = stop
+        return total
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
@@ -73,8 +93,15 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) 
     return cast("list[int]", ids)
 
 
+def stop_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """Return the tokens that end an answer: the tokenizer's end of sequence and those of the generation settings."""
+    stops: Any = model.generation_config.eos_token_id
+    ids = stops if isinstance(stops, list) else [stops if stops is not None else tokenizer.eos_token_id]
+    return tuple(sorted({int(stop) for stop in [*ids, tokenizer.eos_token_id]}))
+
+
 class LocalEngine:
-    """A transformers model in this process: batched, left-padded, greedy.
+    """A transformers model in this process: batched, left-padded, greedy unless a request says otherwise.
 
     Not thread-safe; loading costs seconds, so keep one.
     """
@@ -87,9 +114,7 @@ class LocalEngine:
         self._tokenizer = tokenizer
         self._batch_size = batch_size
         self._count = token_counter(tokenizer)
-        stops = model.generation_config.eos_token_id
-        ids = stops if isinstance(stops, list) else [stops if stops is not None else tokenizer.eos_token_id]
-        self._stops: tuple[int, ...] = tuple(sorted({int(stop) for stop in [*ids, tokenizer.eos_token_id]}))
+        self._stops = stop_ids(model, tokenizer)
 
     @property
     def context_length(self) -> int:
@@ -100,20 +125,34 @@ class LocalEngine:
         """Return the length of ``text`` in tokens, without special ones."""
         return self._count(text)
 
+    def loss(self, text: str) -> tuple[float, int]:
+        """Return the summed loss on ``text`` (nats) and over how many tokens; what exceeds the context is cut."""
+        import torch
+
+        ids = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"][: self.context_length]
+        if len(ids) < 2:
+            return 0.0, 0
+        row = torch.tensor([ids], device=self._model.device)
+        with torch.inference_mode():
+            logits = self._model(input_ids=row).logits[0, :-1].float()
+        return float(torch.nn.functional.cross_entropy(logits, row[0, 1:], reduction="sum")), len(ids) - 1
+
     def generate(self, requests: Sequence[Request], progress: Callable[[int], None] | None = None) -> list[Generation]:
         """Answer every request, in order; batches are formed by length so that little is padded.
 
         ``progress`` is called with the number of requests finished since its last call.
         """
         prompts = [prompt_ids(self._tokenizer, request.messages) for request in requests]
-        order = sorted(range(len(requests)), key=lambda index: len(prompts[index]))
+        order = sorted(range(len(requests)), key=lambda index: (requests[index].temperature, len(prompts[index])))
         results: dict[int, Generation] = {}
-        for at in range(0, len(order), self._batch_size):
-            chosen = order[at : at + self._batch_size]
-            answers = self._batch([requests[index] for index in chosen], [prompts[index] for index in chosen])
-            results.update(zip(chosen, answers, strict=True))
-            if progress is not None:
-                progress(len(chosen))
+        for _, alike in groupby(order, key=lambda index: requests[index].temperature):
+            same = list(alike)
+            for at in range(0, len(same), self._batch_size):
+                chosen = same[at : at + self._batch_size]
+                answers = self._batch([requests[index] for index in chosen], [prompts[index] for index in chosen])
+                results.update(zip(chosen, answers, strict=True))
+                if progress is not None:
+                    progress(len(chosen))
         return [results[index] for index in range(len(requests))]
 
     def score(
@@ -138,13 +177,18 @@ class LocalEngine:
             rows[row, width - len(ids) :] = torch.tensor(ids)
             mask[row, width - len(ids) :] = 1
         processors: list[Any] = [self._constraint(requests, pad)] if any(r.schema is not None for r in requests) else []
-        with torch.inference_mode():
+        drawing: dict[str, Any] = {"do_sample": False}
+        if temperature := requests[0].temperature:
+            drawing = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+        with torch.inference_mode(), torch.random.fork_rng(enabled=bool(temperature)):
+            if temperature:
+                torch.manual_seed(requests[0].seed)
             out = self._model.generate(
                 input_ids=rows.to(self._model.device),
                 attention_mask=mask.to(self._model.device),
                 max_new_tokens=max(request.max_new_tokens for request in requests),
-                do_sample=False,
                 num_beams=1,
+                **drawing,
                 eos_token_id=list(self._stops),
                 pad_token_id=pad,
                 logits_processor=LogitsProcessorList(processors),
@@ -182,7 +226,13 @@ class LocalEngine:
         confidence = None
         if request.schema is not None:
             confidence = float(spent[: self._first_field(ids[:length])].sum().exp())
-        return Generation(str(text), finish, len(prompt), length, float(spent.sum()), confidence, seconds)
+        steps = tuple(zip(self._ends(ids[:length]), spent.tolist(), strict=False))
+        return Generation(str(text), finish, len(prompt), length, float(spent.sum()), confidence, seconds, steps=steps)
+
+    def _ends(self, ids: list[int]) -> list[int]:
+        """Return the length of the text up to each token; one token is seldom a text of its own."""
+        decode = self._tokenizer.decode
+        return [len(decode(ids[: n + 1], clean_up_tokenization_spaces=False)) for n in range(len(ids))]
 
     def _first_field(self, ids: list[int]) -> int:
         """Return how many tokens it takes to write the first property's value (to the first comma after a string)."""

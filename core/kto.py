@@ -27,6 +27,7 @@ from understudy.core.dpo import RATE, stage_settings
 from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
 from understudy.core.preferences import ThumbRow
+from understudy.core.preflight import check_rows
 from understudy.core.rows import IGNORE, answer_row
 from understudy.core.settings import PreferenceSettings, TrainSettings
 from understudy.core.starts import Start, prepared_model
@@ -64,6 +65,7 @@ def train_kto(
     set_seed(settings.seed)
     model, adapter = prepared_model(start, settings, hardware)
     rows = [*training, *validation]
+    check_rows((answer_row(row.prompt, row.answer, row.id) for row in rows), model, tokenizer, settings.max_length)
     others = _neighbours(len(training), settings.batch_size)
     others += [len(training) + number for number in _neighbours(len(validation), settings.batch_size)]
     store = References(references, start.revision, f"kto bf16={hardware.bf16}")

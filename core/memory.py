@@ -1,39 +1,119 @@
-"""Peak memory of a stretch of work: of this process on a CPU, of the device on a GPU."""
+"""How much memory a run needs, told before anything is loaded, and refused where it cannot work."""
 
 from __future__ import annotations
 
-import resource
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["peak_memory", "reset_peak"]
+from understudy.core.bases import Base
+from understudy.core.errors import BadInput
+from understudy.core.hardware import Hardware
+from understudy.core.settings import Method, TrainSettings
 
-_CLEAR = Path("/proc/self/clear_refs")
-_STATUS = Path("/proc/self/status")
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["Need", "check_memory", "need_of"]
+
+_GIB = 1 << 30
+_TRAINED = 16
+"""Bytes of a trained weight: itself, its gradient and Adam's two moments, all float32."""
+_FROZEN = 4
+"""Bytes of a weight that is only read, held in float32."""
+_FOUR_BIT = 0.6
+"""Bytes of a weight in 4 bits, scales included (arXiv 2305.14314, section 3)."""
+_ACTIVATIONS = 34
+"""Bytes kept for the backward pass for each layer, position and hidden unit at 2 bytes a number (arXiv 2205.05198,
+equation 2 without the attention matrix, which is never held whole)."""
 
 
-def reset_peak(device: str = "cpu") -> None:
-    """Start a new stretch. Where the system cannot forget a peak (not Linux), the next one holds earlier work too."""
-    if device.startswith("cuda"):
+class Need:
+    """Bytes that a run takes, in two parts: what it takes for certain, and about what a step adds."""
+
+    def __init__(self, weights: float, step: float) -> None:
+        """Take ``weights`` with gradients and optimiser, and ``step`` for the activations of one step."""
+        self.weights, self.step = weights, step
+
+    @property
+    def total(self) -> float:
+        """Both together, in bytes."""
+        return self.weights + self.step
+
+
+def need_of(base: Base, settings: TrainSettings, hardware: Hardware) -> Need:
+    """Return what tuning ``base`` takes, from its configuration alone; no weights are read.
+
+    Small adapters are counted as a twentieth of the model, a bound that holds for usual widths.
+    """
+    model = _outline(base)
+    every = sum(parameter.numel() for parameter in model.parameters())
+    embedding = model.get_input_embeddings().weight.numel()  # type: ignore[operator]
+    if settings.method == "full":
+        weights: float = every * _TRAINED
+    elif settings.method == "qlora":
+        weights = embedding * _FROZEN + (every - embedding) * _FOUR_BIT + every / 20 * _TRAINED
+    else:
+        weights = every * _FROZEN + every / 20 * _TRAINED
+    config: Any = model.config
+    length = min(settings.max_length, int(getattr(config, "max_position_embeddings", settings.max_length)))
+    kept = _ACTIVATIONS * (1 if hardware.bf16 else 2) * config.num_hidden_layers * config.hidden_size
+    return Need(weights, float(settings.batch_size * length * kept))
+
+
+def _outline(base: Base) -> PreTrainedModel:
+    """Return the model without weights (torch's ``meta`` device)."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    revision = None if base.revision.startswith("sha256:") else base.revision
+    trusted = base.trust_remote_code
+    config = AutoConfig.from_pretrained(base.location, revision=revision, trust_remote_code=trusted)
+    with torch.device("meta"):
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, trust_remote_code=trusted)
+    return model
+
+
+def check_memory(base: Base, settings: TrainSettings, hardware: Hardware) -> str:
+    """Return a sentence on the memory that is needed and there.
+
+    Raises:
+        BadInput: the weights alone need more than there is; the message names the method that would fit.
+    """
+    free = _free(hardware)
+    need = need_of(base, settings, hardware)
+    told = f"needs about {_gib(need.total)} ({_gib(need.weights)} of it for certain)"
+    if free is None:
+        return f"memory: {told}"
+    here = "this GPU" if hardware.device == "cuda" else "this machine"
+    if need.weights <= free:
+        return f"memory: {told}, {here} has {_gib(free)} free"
+    fits = (
+        method
+        for method in _SMALLER
+        if need_of(base, settings.model_copy(update={"method": method}), hardware).weights <= free
+    )
+    way = next((f"set train.method to {method}" for method in fits), "take a smaller base")
+    raise BadInput(
+        f"tuning {base.name} by {settings.method} needs {_gib(need.weights)} before the first step, {here} has "
+        f"{_gib(free)} free: {way}"
+    )
+
+
+_SMALLER: tuple[Method, ...] = ("lora", "qlora")
+
+
+def _free(hardware: Hardware) -> float | None:
+    """Return the free memory in bytes, None where the system does not tell."""
+    if hardware.device == "cuda":
         import torch
 
-        torch.cuda.reset_peak_memory_stats()
-    elif _CLEAR.exists():
-        try:
-            _CLEAR.write_text("5")  # "5" resets VmHWM: proc(5)
-        except OSError:  # a container may forbid it; the peak is then the process's whole life
-            return
+        return float(torch.cuda.mem_get_info()[0])
+    told = Path("/proc/meminfo")
+    if not told.exists():
+        return None
+    line = next(line for line in told.read_text("utf-8").split("\n") if line.startswith("MemAvailable:"))
+    return float(line.split()[1]) * 1024
 
 
-def peak_memory(device: str = "cpu") -> int:
-    """Return the most bytes in use since :func:`reset_peak`: resident ones, or allocated ones of a GPU."""
-    if device.startswith("cuda"):
-        import torch
-
-        return int(torch.cuda.max_memory_allocated())
-    if _STATUS.exists():
-        for line in _STATUS.read_text().split("\n"):
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def _gib(count: float) -> str:
+    return f"{count / _GIB:.1f} GiB" if count >= _GIB / 10 else f"{count / (1 << 20):.0f} MiB"

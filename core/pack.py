@@ -19,7 +19,17 @@ from understudy.core.errors import BadInput
 from understudy.core.records import Example, Message, Prediction, Problem
 from understudy.core.taxonomy import Taxonomy
 
-__all__ = ["BuildContext", "Builder", "LearnsReference", "Metric", "Pack", "TokenCounter", "load_pack", "pack_names"]
+__all__ = [
+    "BuildContext",
+    "Builder",
+    "LearnsReference",
+    "Metric",
+    "Pack",
+    "TokenCounter",
+    "Trims",
+    "load_pack",
+    "pack_names",
+]
 
 TokenCounter = Callable[[str], int]
 """Length of a text in tokens of the model in use."""
@@ -123,6 +133,15 @@ class LearnsReference(Protocol):
 
     def learnt(self, training: Sequence[Example]) -> Pack:
         """Return the pack with a reference fitted on ``training``; the pack itself is unchanged."""
+        ...
+
+
+@runtime_checkable
+class Trims(Protocol):
+    """What a pack has besides if it can leave out parts of an input (``train.on_overflow: trim``)."""
+
+    def trim(self, example: Example) -> Example | None:
+        """Return ``example`` with a little less input and an answer still right, or None when nothing more can go."""
         ...
 
 

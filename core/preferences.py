@@ -18,7 +18,8 @@ from understudy.core.jsonl import read_judgements, read_preferences
 from understudy.core.pack import Pack
 from understudy.core.records import Example, Judgement, Preference
 from understudy.core.redaction import redact_value
-from understudy.core.rows import completion_text
+from understudy.core.rows import TooLong, completion_text
+from understudy.core.settings import Overflow
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -67,9 +68,20 @@ class ThumbRow:
 class RowMaker:
     """Turns records into rows by the ids of generation; what does not fit raises a ``ValueError``, nothing is cut."""
 
-    def __init__(self, pack: Pack, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
+    def __init__(
+        self, pack: Pack, tokenizer: PreTrainedTokenizerBase, max_length: int, on_overflow: Overflow = "error"
+    ) -> None:
         """Allow ``max_length`` tokens for a prompt with one answer."""
         self._pack, self._tokenizer, self._limit = pack, tokenizer, max_length
+        self._on_overflow = on_overflow
+
+    def check(self, record: Preference | Judgement) -> None:
+        """Refuse a record that makes no row; one that is only too long passes if such ones are left out later."""
+        try:
+            self.pair(record) if isinstance(record, Preference) else self.thumb(record)
+        except TooLong:
+            if self._on_overflow != "drop":
+                raise
 
     def pair(self, record: Preference) -> PairRow:
         """Return a preference in tokens."""
@@ -92,7 +104,7 @@ class RowMaker:
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         total = len(prompt) + len(ids) + 1
         if total > self._limit:
-            raise ValueError(
+            raise TooLong(
                 f"needs {total} tokens with its {name} answer and train.max_length is {self._limit}: raise it, or "
                 "shorten the input"
             )
@@ -147,7 +159,7 @@ def read_pairs(path: Path, pack: Pack, maker: RowMaker, *, redact: bool = True) 
     def refine(record: Preference, number: int) -> Preference:
         kept = _redacted(record, ("input", "chosen", "rejected")) if redact else record
         _checked(pack, kept.input, kept.chosen, "chosen")
-        maker.pair(kept)
+        maker.check(kept)
         verdicts.add([kept.input, kept.chosen, kept.rejected], [kept.input, kept.rejected, kept.chosen], number)
         return kept
 
@@ -166,7 +178,7 @@ def read_thumbs(path: Path, pack: Pack, maker: RowMaker, *, redact: bool = True)
         kept = _redacted(record, ("input", "output")) if redact else record
         if kept.good:
             _checked(pack, kept.input, kept.output, "liked")
-        maker.thumb(kept)
+        maker.check(kept)
         said = [kept.input, kept.output]
         verdicts.add([*said, kept.good], [*said, not kept.good], number)
         return kept

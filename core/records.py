@@ -190,7 +190,7 @@ class ModelVersion(Record):
     base_revision: str
     """Resolved commit, or the digest of a local folder."""
     dataset: str
-    """Id of the dataset version it was trained on."""
+    """Id of the dataset version it was trained on; empty if its line has seen files of preferences only."""
     dataset_digest: str
     parent: str | None = None
     """Model version this stage started from, if not from the base itself."""

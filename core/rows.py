@@ -10,13 +10,14 @@ from pydantic import BaseModel
 
 from understudy.core.engines import prompt_ids
 from understudy.core.errors import BadInput
-from understudy.core.pack import Pack
+from understudy.core.pack import Pack, Trims
 from understudy.core.records import Example
+from understudy.core.settings import Overflow
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["IGNORE", "Row", "answer_row", "completion_text", "make_rows"]
+__all__ = ["IGNORE", "Row", "TooLong", "answer_row", "completion_text", "fit_rows", "make_rows"]
 
 IGNORE = -100
 """Label of a token that is read but not learnt (PyTorch's ``ignore_index``)."""
@@ -24,20 +25,26 @@ IGNORE = -100
 
 @dataclass(frozen=True)
 class Row:
-    """One training row; both lists have the same length."""
+    """One training row; the two lists have the same length."""
 
     input_ids: list[int]
     labels: list[int]
+    id: str = ""
+    """Of the example it was made from."""
 
 
-def answer_row(prompt: list[int], answer: list[int]) -> Row:
+def answer_row(prompt: list[int], answer: list[int], id: str = "") -> Row:
     """Return the row that teaches ``answer`` and only reads ``prompt``."""
-    return Row(prompt + answer, [IGNORE] * len(prompt) + answer)
+    return Row(prompt + answer, [IGNORE] * len(prompt) + answer, id)
 
 
 def completion_text(output: BaseModel) -> str:
     """Return the training target: compact JSON in schema order."""
     return output.model_dump_json()
+
+
+class TooLong(ValueError):
+    """A row has more tokens than it may have; the text says how many."""
 
 
 def make_rows(
@@ -52,16 +59,64 @@ def make_rows(
         BadInput: a row is longer than ``max_length``. Nothing is cut: a cut answer loses its stop token, a cut log its
             cause, and both would be learnt in silence.
     """
-    stop = int(tokenizer.eos_token_id)
-    rows = []
+    return fit_rows(pack, examples, tokenizer, max_length, "error")[0]
+
+
+def fit_rows(
+    pack: Pack, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, max_length: int, on_overflow: Overflow
+) -> tuple[list[Row], tuple[str, ...]]:
+    """Return (rows as of :func:`make_rows`, a sentence for each kind of change made to fit ``max_length``).
+
+    ``drop`` leaves too long examples out; ``trim`` lets the pack leave out parts of their input, never of the answer.
+
+    Raises:
+        BadInput: a row is too long and must not be, or cannot be trimmed.
+    """
+    rows: list[Row] = []
+    dropped, trimmed = [], []
     for example in examples:
-        prompt = prompt_ids(tokenizer, pack.messages(pack.Input.model_validate(example.input)))
-        text = completion_text(pack.Output.model_validate(example.output))
-        completion = [*tokenizer(text, add_special_tokens=False)["input_ids"], stop]
-        if len(prompt) + len(completion) > max_length:
-            raise BadInput(
-                f"example {example.id} needs {len(prompt) + len(completion)} tokens and train.max_length is "
-                f"{max_length}: raise it, or lower data.prompt_budget and rebuild the dataset"
-            )
-        rows.append(answer_row(prompt, completion))
-    return rows
+        try:
+            rows.append(_row(pack, example, tokenizer, max_length))
+        except TooLong as error:
+            if on_overflow == "drop":
+                dropped.append(example.id)
+            elif on_overflow == "trim":
+                rows.append(_trimmed_row(pack, example, tokenizer, max_length))
+                trimmed.append(example.id)
+            else:
+                raise BadInput(
+                    f"example {example.id} {error}: raise it, lower data.prompt_budget and rebuild the dataset, or set "
+                    "train.on_overflow to trim or drop"
+                ) from error
+    found = (("left out", dropped), ("trimmed", trimmed))
+    return rows, tuple(
+        f"{len(ids)} of {len(examples)} examples {what}, they are longer than train.max_length {max_length}: "
+        f"{', '.join(ids[:3])}{' ...' if len(ids) > 3 else ''}"
+        for what, ids in found
+        if ids
+    )
+
+
+def _row(pack: Pack, example: Example, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Row:
+    prompt = prompt_ids(tokenizer, pack.messages(pack.Input.model_validate(example.input)))
+    text = completion_text(pack.Output.model_validate(example.output))
+    completion = [*tokenizer(text, add_special_tokens=False)["input_ids"], int(tokenizer.eos_token_id)]
+    total = len(prompt) + len(completion)
+    if total > max_length:
+        raise TooLong(f"needs {total} tokens and train.max_length is {max_length}")
+    return answer_row(prompt, completion, example.id)
+
+
+def _trimmed_row(pack: Pack, example: Example, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Row:
+    if not isinstance(pack, Trims):
+        raise BadInput(f"the pack {pack.name} cannot trim its inputs: set train.on_overflow to drop or error")
+    shorter = pack.trim(example)
+    while shorter is not None:
+        try:
+            return _row(pack, shorter, tokenizer, max_length)
+        except TooLong:
+            shorter = pack.trim(shorter)
+    raise BadInput(
+        f"example {example.id} does not fit train.max_length {max_length} however much of its input is left out: raise "
+        "it, or set train.on_overflow to drop"
+    )

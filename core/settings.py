@@ -15,6 +15,7 @@ from understudy.core._training_settings import (
     Ia3Settings,
     LoraSettings,
     Method,
+    Overflow,
     PreferenceSettings,
     PrefixSettings,
     QloraSettings,
@@ -36,9 +37,11 @@ __all__ = [
     "Ia3Settings",
     "LoraSettings",
     "Method",
+    "Overflow",
     "PreferenceSettings",
     "PrefixSettings",
     "QloraSettings",
+    "ReviewSettings",
     "Settings",
     "SourceSettings",
     "TrainSettings",
@@ -65,8 +68,6 @@ class BaseSettings(Section):
     """Commit, tag or branch on the hub; None for the newest. What it resolved to is recorded."""
     trust_remote_code: bool = False
     """Whether Python code that comes with the model may run. It may do anything on this machine."""
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Number format of the weights; ``auto`` keeps the one they are stored in where the machine computes in it."""
 
 
 class SourceSettings(Section):
@@ -124,6 +125,8 @@ class EvaluateSettings(Section):
     is used. 0: without."""
     unconstrained_samples: int = Field(default=24, ge=0)
     """Test examples answered once more without the grammar, to report how many answers are valid without it."""
+    probe_samples: int = Field(default=24, ge=0)
+    """Training examples answered by the tuned model, to see whether it repeats its targets by heart."""
     remote_url: str = ""
     """Address of an OpenAI-compatible server for the ``remote:`` arms, for example ``http://127.0.0.1:8000/v1``."""
     samples: Count | None = None
@@ -180,6 +183,24 @@ class GateSettings(Section):
         return self
 
 
+class ReviewSettings(Section):
+    """What ``understudy review`` shows of what a model finds; read by the pack ``code-review`` only."""
+
+    budget: Count = 10
+    """Comments that a review may have; the most necessary ones are kept."""
+    threshold: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = "auto"
+    """Necessity (probability of commenting rather than not) below which a comment is withheld; ``auto`` takes the one
+    that ``understudy review --calibrate`` found for the model, else 0.5."""
+    precision: float = Field(default=0.8, gt=0, le=1)
+    """Share of right comments that ``--calibrate`` looks for a threshold to reach on validation data."""
+    pieces: Count = 100
+    """Pieces of a patch (prompts) that are reviewed; the files beyond are listed as skipped."""
+    votes: Annotated[int, Field(ge=0, le=32)] = 0
+    """Samples of self-consistency: a comment stays if at least half of them make it, too; 0 asks once."""
+    skip: tuple[Text, ...] = ()
+    """Patterns of file names to leave out besides generated and vendored ones; ``*`` also matches slashes."""
+
+
 class Settings(Section):
     """The whole of ``understudy.yaml``."""
 
@@ -199,6 +220,8 @@ class Settings(Section):
     """Comparing arms on the test split."""
     gate: GateSettings = GateSettings()
     """When the tuned model may take the stage."""
+    review: ReviewSettings = ReviewSettings()
+    """How many and how sure comments a code review shows."""
     registry: Text = ".understudy"
     """Folder of dataset versions and models, relative to the folder the command runs in."""
 

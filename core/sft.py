@@ -11,10 +11,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from understudy.core._running import Event, Outcome, callbacks, conclude, finished_outcome, run, run_arguments
+from understudy.core._running import (
+    Event,
+    Outcome,
+    callbacks,
+    conclude,
+    finished_outcome,
+    not_a_number,
+    run,
+    run_arguments,
+)
 from understudy.core.errors import BadInput
 from understudy.core.files import canonical_json, sha256_bytes
 from understudy.core.hardware import Hardware
+from understudy.core.preflight import check_rows
 from understudy.core.rows import IGNORE, Row
 from understudy.core.settings import TrainSettings
 from understudy.core.starts import Start, prepared_model
@@ -24,6 +34,9 @@ if TYPE_CHECKING:
     from trl import SFTConfig
 
 __all__ = ["Event", "Outcome", "run_key", "train_sft"]
+
+_TASK = "eval_task"
+"""The score's name among the trainer's metrics."""
 
 
 def run_key(settings: TrainSettings, start: Start, dataset_digest: str) -> str:
@@ -44,12 +57,14 @@ def train_sft(
     hardware: Hardware,
     folder: Path,
     on_event: Callable[[Event], None] = lambda event: None,
+    task: Callable[[Any], float] | None = None,
 ) -> Outcome:
     """Fine-tune ``start`` on ``training`` and return the checkpoint with the lowest validation loss.
 
     A run that was killed goes on from its last epoch when called again with the same ``folder``
     (see :func:`run_key`); a finished one returns at once. Validation runs after each epoch; training ends early after
-    ``settings.early_stopping_patience`` epochs without improvement.
+    ``settings.early_stopping_patience`` epochs without improvement. With ``task``, which scores the model's answers
+    (higher is better) and leaves it as it was, that score takes the place of the validation loss in both.
 
     Raises:
         BadInput: no training rows, the loss is no longer a number, the method does not fit the base, or what was saved
@@ -64,9 +79,13 @@ def train_sft(
 
     set_seed(settings.seed)
     model, adapter = prepared_model(start, settings, hardware)
+    check_rows([*training, *validation], model, tokenizer, settings.max_length)
     trainer = _trainer_class()(
+        rows=[*training, *validation],
+        folder=folder,
+        task=task,
         model=model,
-        args=_config(settings, hardware, folder, len(training)),
+        args=_config(settings, hardware, folder, len(training), watches=task is not None),
         train_dataset=_dataset(training),
         eval_dataset=_dataset(validation),
         processing_class=tokenizer,
@@ -78,11 +97,14 @@ def train_sft(
     return conclude(trained, start, settings, hardware, folder)
 
 
-def _config(settings: TrainSettings, hardware: Hardware, folder: Path, rows: int) -> SFTConfig:
+def _config(
+    settings: TrainSettings, hardware: Hardware, folder: Path, rows: int, *, watches: bool = False
+) -> SFTConfig:
     from trl import SFTConfig
 
+    decides = {"metric_for_best_model": _TASK, "greater_is_better": True} if watches else {}
     return SFTConfig(
-        **run_arguments(settings, hardware, folder, rows),
+        **(run_arguments(settings, hardware, folder, rows) | decides),
         max_length=settings.max_length,
         dataset_kwargs={"skip_prepare_dataset": True},
     )
@@ -101,7 +123,26 @@ def _trainer_class() -> Any:
     from trl import SFTTrainer
 
     class SupervisedOnlyTrainer(SFTTrainer):
-        """SFTTrainer whose head scores the supervised positions only."""
+        """SFTTrainer whose head scores the supervised positions only, and that names the rows of a broken loss."""
+
+        def __init__(
+            self,
+            *,
+            rows: Sequence[Row] = (),
+            folder: Path = Path(),
+            task: Callable[[Any], float] | None = None,
+            **arguments: Any,
+        ) -> None:
+            self._rows, self._folder, self._task = rows, folder, task
+            super().__init__(**arguments)
+
+        def evaluation_loop(self, *arguments: Any, **named: Any) -> Any:
+            """Add the task's score to what is measured after an epoch."""
+            out = super().evaluation_loop(*arguments, **named)
+            if self._task is not None:
+                assert out.metrics is not None
+                out.metrics[_TASK] = self._task(self.model)
+            return out
 
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -118,9 +159,21 @@ def _trainer_class() -> Any:
             out = model(**rest, use_cache=False, logits_to_keep=keep)
             count = keep.sum() if num_items_in_batch is None else num_items_in_batch
             loss = functional.cross_entropy(out.logits.float(), target[keep], reduction="sum")
+            if not loss.isfinite():
+                broken = ~out.logits.isfinite().all(dim=-1)
+                numbers = keep.nonzero()[:, 0][broken].unique() if broken.any() else torch.arange(len(labels))
+                place = f"row {', '.join(_name(self._rows, inputs, number) for number in numbers.tolist())}"
+                raise not_a_number(float(loss), self.state.global_step + 1, self._folder, "train.learning_rate", place)
             loss = loss / torch.as_tensor(count).clamp(min=1)
             if self.args.average_tokens_across_devices and num_items_in_batch is not None:
                 loss = loss * self.accelerator.num_processes
             return (loss, out) if return_outputs else loss
 
     return SupervisedOnlyTrainer
+
+
+def _name(rows: Sequence[Row], batch: Any, number: int) -> str:
+    """Return the id of a batch's row."""
+    mask = batch["attention_mask"][number].bool()
+    ids = batch["input_ids"][number][mask].tolist()
+    return next((row.id for row in rows if row.input_ids == ids), "") or f"{number + 1} of the batch"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from understudy.core.bases import Base, check_folder, load_model, load_tokenizer, resolve_base, template_digest
 from understudy.core.errors import BadInput
+from understudy.core.golden import check_golden
 from understudy.core.hardware import Hardware
 from understudy.core.records import ModelVersion
 from understudy.core.registry import Registry
@@ -53,7 +54,7 @@ def start_from(registry: Registry, version: ModelVersion) -> Start:
 
     Raises:
         BadInput: the folder is incomplete or holds pickles, the base is not the one the adapter was trained on, or
-            the chat template is not the one of training.
+            the chat template or the token ids are not those of training.
     """
     folder = registry.materialise(version)
     check_folder(folder)
@@ -61,8 +62,10 @@ def start_from(registry: Registry, version: ModelVersion) -> Start:
         start = Start(Base(version.id, str(folder), f"sha256:{version.digest}"), version=version)
     else:
         start = Start(_base_of(registry, version), folder, version)
-    if version.template_digest and template_digest(start_tokenizer(start)) != version.template_digest:
+    tokenizer = start_tokenizer(start)
+    if version.template_digest and template_digest(tokenizer) != version.template_digest:
         raise BadInput(f"model {version.id} was trained with another chat template than its folder holds")
+    check_golden(folder, tokenizer, version.id)
     return start
 
 

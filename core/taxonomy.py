@@ -131,6 +131,8 @@ class Taxonomy(Section):
 
     groups: tuple[Group, ...] = ()
     """Empty: the groups ``type`` and ``severity`` of :data:`TEMPLATES`."""
+    bots: tuple[Name, ...] = ()
+    """Accounts whose labels teach nothing, besides those that GitHub marks as bots: many bots are ordinary users."""
     min_words: int = Field(default=4, ge=0)
     """Words of its own below which a ticket needs more information before anybody could label it."""
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from understudy.core.errors import BadInput
 from understudy.core.files import canonical_json, sha256_bytes, write_text
 
 if TYPE_CHECKING:
@@ -111,6 +112,16 @@ class CachedEngine:
             self._append(lines)
         return [self._answers[key] for key in keys]
 
+    def loss(self, text: str) -> tuple[float, int]:
+        """Return the summed loss on a text (nats) and over how many tokens, of an engine that can tell.
+
+        Raises:
+            BadInput: the engine shows no probabilities, as a remote one.
+        """
+        name = f"loss:{sha256_bytes(text.encode('utf-8', 'surrogatepass'))[:24]}"
+        nats, tokens = self.fact(name, _loss_of(text))
+        return float(nats), int(tokens)
+
     def close(self) -> None:
         """Let go of the model; asked again, it is loaded again."""
         self._engine = None
@@ -160,6 +171,16 @@ class CachedEngine:
             text = self._first_line() + b"\n" + text
         with self.path.open("ab") as out:
             out.write(text)
+
+
+def _loss_of(text: str) -> Callable[[Engine], list[float]]:
+    def ask(engine: Engine) -> list[float]:
+        loss = getattr(engine, "loss", None)
+        if loss is None:
+            raise BadInput("this model shows no probabilities; the loss on general text needs a local one")
+        return list(loss(text))
+
+    return ask
 
 
 def _check(value: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from understudy.evals.results import Estimate
 
-__all__ = ["Axis", "axis_for"]
+__all__ = ["Axis", "Plot", "axis_for"]
 
 _PAD = 10.0
 
@@ -36,6 +36,32 @@ class Axis:
     def label(self, tick: float) -> str:
         """Return the tick as text with as many decimals as the step needs."""
         return f"{tick:.{max(0, -math.floor(math.log10(self.step) + 1e-9))}f}"
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A square of 0..1 by 0..``top``, drawn with its origin at the lower left."""
+
+    top: float = 1.0
+    size: float = 200.0
+    margin: float = 34.0
+
+    def x(self, value: float) -> float:
+        """Return the horizontal position of a share in pixels."""
+        return round(self.margin + value * self.size, 1)
+
+    def y(self, value: float) -> float:
+        """Return the vertical position of a value in pixels, from the top."""
+        return round(_PAD + (1 - min(1.0, value / self.top)) * self.size, 1)
+
+    def points(self, xs: Iterable[float], ys: Iterable[float]) -> str:
+        """Return the ``points`` of an SVG polyline."""
+        return " ".join(f"{self.x(x)},{self.y(y)}" for x, y in zip(xs, ys, strict=True))
+
+    @property
+    def ticks(self) -> list[float]:
+        """Five round shares along either axis."""
+        return [0.0, 0.25, 0.5, 0.75, 1.0]
 
 
 def axis_for(estimates: Iterable[Estimate], include: Iterable[float] = (), width: float = 320.0) -> Axis:

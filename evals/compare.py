@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from understudy.core.errors import BadInput
 from understudy.core.pack import Metric, Pack
 from understudy.core.records import Example, Prediction
+from understudy.evals.calibration import calibration_of
 from understudy.evals.classes import class_table, decisive_field
 from understudy.evals.results import (
     BUCKETS,
@@ -23,7 +24,10 @@ from understudy.evals.results import (
     Case,
     Comparison,
     Estimate,
+    General,
     Identity,
+    Memorisation,
+    Overlap,
     Report,
 )
 from understudy.evals.slices import slices_of
@@ -42,6 +46,7 @@ from understudy.evals.statistics import (
 
 __all__ = ["CORRECT", "compare"]
 
+_TIES = 30
 CORRECT = "correct"
 """The metric every pack provides beside its primary one: 1 or 0 per sample."""
 
@@ -62,6 +67,9 @@ def compare(
     unconstrained: Mapping[str, Sequence[Prediction]] | None = None,
     compact: Mapping[str, bool] | None = None,
     known_classes: Iterable[str] = (),
+    overlap: Overlap | None = None,
+    memorisation: Memorisation | None = None,
+    general: General | None = None,
 ) -> Report:
     """Return the report of a paired evaluation; the gate has yet to decide (:func:`understudy.evals.gate.decide`).
 
@@ -80,6 +88,9 @@ def compare(
         unconstrained: by arm, some samples answered without the grammar.
         compact: by arm, whether its JSON had no whitespace.
         known_classes: strata of the training examples; those without a sample here are named in the report.
+        overlap: what training and test have in common.
+        memorisation: whether targets are repeated by heart.
+        general: forgetting and safety.
 
     Raises:
         BadInput: no samples, a missing arm, predictions that do not match the samples, or a pack without ``correct``.
@@ -100,8 +111,10 @@ def compare(
             for key, metric in scored[name].items()
         }
         result = _arm(pack, examples, predictions_by_arm[name], name, estimates, buckets[name], alpha)
-        free = (unconstrained or {}).get(name, ())
-        arms.append(result.model_copy(update={"compact": (compact or {}).get(name), **_without_grammar(free, alpha)}))
+        more = _without_grammar((unconstrained or {}).get(name, ()), alpha)
+        more["compact"] = (compact or {}).get(name)
+        more["calibration"] = calibration_of(predictions_by_arm[name], right[name].tolist())
+        arms.append(result.model_copy(update=more))
     comparisons = []
     for name in names[1:]:
         deltas = _deltas(scored[candidate], scored[name], drawn[candidate], drawn[name], draws, alpha)
@@ -109,7 +122,7 @@ def compare(
         difference = _valid(predictions_by_arm[candidate]) - _valid(predictions_by_arm[name])
         validity = draws.interval(float(difference.mean()), draws.values(difference), alpha)
         comparisons.append(one.model_copy(update={"validity": _estimate(validity)}))
-    lost, won = _cases(pack, examples, predictions_by_arm, right, buckets, candidate, baseline)
+    lost, won, same = _cases(pack, examples, predictions_by_arm, right, buckets, candidate, baseline)
     return Report(
         pack=pack.name,
         model_digest=identity.model_digest,
@@ -128,8 +141,12 @@ def compare(
         comparisons=_with_holm(comparisons),
         slices=slices_of(pack, examples, right[candidate], right[baseline]),
         missing_classes=sorted(set(known_classes) - {example.stratum for example in examples}),
+        overlap=overlap,
+        memorisation=memorisation,
+        general=general,
         regressions=lost,
         improvements=won,
+        ties=same,
     )
 
 
@@ -316,13 +333,15 @@ def _cases(
     buckets: Mapping[str, Sequence[Bucket]],
     candidate: str,
     baseline: str,
-) -> tuple[list[Case], list[Case]]:
-    """Samples the candidate lost against the baseline, and those it won, in the samples' order."""
+) -> tuple[list[Case], list[Case], list[Case]]:
+    """Samples the candidate lost against the baseline, those it won, in the samples' order, and some ties."""
     lost: list[Case] = []
     won: list[Case] = []
-    for at, example in enumerate(examples):
-        if right[candidate][at] == right[baseline][at]:
-            continue
+    same: list[Case] = []
+    ours, theirs = right[candidate], right[baseline]
+    tied = sorted((at for at in range(len(examples)) if ours[at] == theirs[at]), key=lambda at: (ours[at], at))[:_TIES]
+    for at in [*(at for at in range(len(examples)) if ours[at] != theirs[at]), *tied]:
+        example = examples[at]
         turns = pack.messages(pack.Input.model_validate(example.input))
         answers = [
             Answer(
@@ -343,5 +362,5 @@ def _cases(
             candidate=answers[0],
             baseline=answers[1],
         )
-        (lost if right[candidate][at] < right[baseline][at] else won).append(case)
-    return lost, won
+        (lost if ours[at] < theirs[at] else won if ours[at] > theirs[at] else same).append(case)
+    return lost, won, same

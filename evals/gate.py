@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from statistics import NormalDist
 
 from understudy.core.errors import BadInput
-from understudy.evals.results import Comparison, Estimate, GateResult, Report, Verdict
+from understudy.evals.results import Before, Comparison, Estimate, GateResult, Report, Verdict
 from understudy.evals.statistics import Interval, non_inferior, samples_needed, wilson
 
 __all__ = ["GateSettings", "apply_gate", "decide"]
@@ -123,6 +123,12 @@ def _failures(report: Report, comparison: Comparison, settings: GateSettings) ->
             f"only {report.arm(report.candidate).schema_valid.value:.1%} of the answers are schema-valid, "
             f"{report.arm(comparison.arm).schema_valid.value:.1%} with {comparison.arm}"
         )
+    found += [
+        f"{one.name} went from {one.base.value:.3f} to {one.tuned.value:.3f}, a change of {_interval(one.delta)}; "
+        f"the margin is {margin:g}"
+        for one, margin in _guarded(report, settings)
+        if non_inferior(_as_interval(_turned(one)), margin) is False
+    ]
     found += _over_budget(report, settings)
     if report.baseline == comparison.arm:
         found += [
@@ -166,6 +172,12 @@ def _doubts(report: Report, comparison: Comparison, settings: GateSettings) -> l
             f"the difference in schema-valid answers to {comparison.arm} is {_interval(comparison.validity)}; "
             f"the whole interval must lie above {-settings.validity_margin:g}"
         )
+    found += [
+        f"{one.name} changed by {_interval(one.delta)} on {one.n}; the whole interval must be within {margin:g}, "
+        f"which takes about {_enough(one, margin, settings.alpha)} items"
+        for one, margin in _guarded(report, settings)
+        if non_inferior(_as_interval(_turned(one)), margin) is None
+    ]
     if report.n < settings.min_samples:
         found.append(f"{report.n} samples are fewer than the {settings.min_samples} the gate asks for")
     if report.groups < settings.min_groups:
@@ -175,9 +187,35 @@ def _doubts(report: Report, comparison: Comparison, settings: GateSettings) -> l
     return found
 
 
+def _guarded(report: Report, settings: GateSettings) -> list[tuple[Before, float]]:
+    """What tuning must not have worsened, each with its margin."""
+    if report.general is None:
+        return []
+    forgetting = [(one, settings.forgetting_margin) for one in report.general.forgetting if one.gated]
+    return forgetting + [(one, settings.safety_margin) for one in report.general.safety if one.gated]
+
+
+def _turned(one: Before) -> Estimate:
+    """The change, turned so that more is better."""
+    if one.higher_is_better:
+        return one.delta
+    low, high = (None if end is None else -end for end in (one.delta.high, one.delta.low))
+    return Estimate(value=-one.delta.value, low=low, high=high)
+
+
+def _enough(one: Before, margin: float, alpha: float) -> int:
+    """Return how many items would show no change, if there is none, to be within the margin, with 80 % power."""
+    normal = NormalDist()
+    z_alpha, z_power = normal.inv_cdf(1 - alpha / 2), normal.inv_cdf(_POWER)
+    if one.delta.low is None or one.delta.high is None or margin <= 0:
+        return 10 * one.n
+    error = (one.delta.high - one.delta.low) / (2 * z_alpha)
+    return max(one.n, math.ceil(one.n * ((z_alpha + z_power) * error / margin) ** 2))
+
+
 def _valid_enough(comparison: Comparison, settings: GateSettings) -> bool | None:
     difference = comparison.validity
-    if difference is None or difference.value >= 0:
+    if difference is None or difference.low is None:  # an old report, or a single group, which min_groups judges
         return True
     return non_inferior(_as_interval(difference), settings.validity_margin)
 
@@ -199,6 +237,10 @@ def _notes(report: Report, settings: GateSettings) -> list[str]:
         for one in report.comparisons
         if one.arm != settings.baseline and report.primary in one.deltas and _gain(report, one).value < 0
     ]
+    if report.overlap is not None and report.overlap.forced:
+        found.append("note: the test split overlaps training, and the evaluation was forced all the same")
+    if report.general is None:
+        found.append("note: forgetting and safety were not measured; `understudy evaluate --full` does")
     if report.missing_classes:
         names = ", ".join(name or "no stratum" for name in report.missing_classes)
         found.append(f"note: training knows classes that no sample tests: {names}")

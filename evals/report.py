@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from understudy.core.errors import BadInput
-from understudy.core.files import write_text
-from understudy.evals.charts import axis_for
+from understudy.core.files import atomic_writer, write_text
+from understudy.evals.charts import Plot, axis_for
 from understudy.evals.results import BUCKETS, Answer, Case, Comparison, Estimate, Report
 from understudy.evals.text import number, p_value, signed, visible
 
@@ -20,12 +20,30 @@ _CASES = 100
 """Cases of a kind shown in the page; ``report.json`` has all of them."""
 _TEXT = 6_000
 """Characters of one text shown in the page."""
+_NATS = "nats per token"
+_CURVE = "curve.png"
 _PNG = b"\x89PNG\r\n\x1a\n"
 _HEADLINES = {
     "pass": "Ready to go on",
     "fail": "Not ready",
     "inconclusive": "These samples do not decide it",
     None: "Not judged yet",
+}
+_SECTIONS = {
+    "arms": "Arms",
+    "answers": "Answers",
+    "cost": "Cost and form",
+    "metrics": "Metrics",
+    "slices": "Parts",
+    "classes": "Classes",
+    "calibration": "Calibration",
+    "forgetting": "Forgetting",
+    "safety": "Safety",
+    "leakage": "Leakage",
+    "people": "People",
+    "training": "Training",
+    "regressions": "Regressions",
+    "identity": "Identity",
 }
 _BUCKET_NAMES = {
     "right": "right",
@@ -42,23 +60,30 @@ def write_report(report: Report, folder: Path, loss_curve: Path | None = None) -
     Args:
         report: the evaluation, after the gate.
         folder: made when missing.
-        loss_curve: a PNG shown in the page.
+        loss_curve: a PNG shown in the page, and kept beside it for the next time the page is written.
 
     Raises:
         BadInput: ``loss_curve`` is no PNG.
     """
-    picture = None
-    if loss_curve is not None:
-        try:
-            picture = loss_curve.read_bytes()
-        except OSError as error:
-            raise BadInput(f"{loss_curve} cannot be read: {error.strerror}") from None
-        if not picture.startswith(_PNG):
-            raise BadInput(f"{loss_curve} is no PNG image; the loss curve must be one")
+    kept = folder / _CURVE
+    picture = _picture(loss_curve) if loss_curve is not None else _picture(kept) if kept.exists() else None
+    if picture is not None and loss_curve is not None:
+        with atomic_writer(kept) as out:
+            out.write(picture)
     page = folder / "report.html"
     write_text(page, render_html(report, picture))
     write_text(folder / "report.json", report.model_dump_json(indent=2) + "\n")
     return page
+
+
+def _picture(path: Path) -> bytes:
+    try:
+        picture = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from None
+    if not picture.startswith(_PNG):
+        raise BadInput(f"{path} is no PNG image; the loss curve must be one")
+    return picture
 
 
 def read_report(path: Path) -> Report:
@@ -99,7 +124,44 @@ def render_html(report: Report, loss_curve: bytes | None = None) -> str:
         improvements=[_case(case) for case in report.improvements[:_CASES]],
         identity=_identity(report),
         deltas={one.arm: _primary_delta(report, one) for one in report.comparisons},
+        ties=[_case(case) for case in report.ties],
+        calibration=report.arm(report.candidate).calibration,
+        plot=Plot(),
+        changes=_changes(report),
+        sections=_sections(report, loss_curve is not None),
     )
+
+
+def _sections(report: Report, picture: bool) -> list[tuple[str, str]]:
+    """Return anchors and titles of the sections that this page has."""
+    ours = report.arm(report.candidate)
+    there = {
+        "slices": len(report.slices) > 1,
+        "classes": ours.classes is not None,
+        "calibration": ours.calibration is not None,
+        "forgetting": report.general is not None,
+        "safety": report.general is not None,
+        "leakage": report.overlap is not None or report.memorisation is not None,
+        "people": report.rating is not None,
+        "training": picture,
+    }
+    return [(name, title) for name, title in _SECTIONS.items() if there.get(name, True)]
+
+
+def _changes(report: Report) -> list[dict[str, Any]]:
+    """What tuning did to everything else, in two blocks, each with an axis per unit: nats and shares do not mix."""
+    if report.general is None:
+        return []
+    found = []
+    for title, rows in (("Forgetting", report.general.forgetting), ("Safety", report.general.safety)):
+        axes = {
+            unit: axis_for(
+                (row.delta for row in rows if (row.unit == _NATS) == (unit == _NATS)), include=[0.0], width=240
+            )
+            for unit in {row.unit for row in rows}
+        }
+        found.append({"title": title, "rows": [{"row": row, "axis": axes[row.unit]} for row in rows]})
+    return found
 
 
 def _primary_delta(report: Report, comparison: Comparison) -> Estimate:
@@ -174,6 +236,7 @@ def _identity(report: Report) -> list[tuple[str, str]]:
         ("Split", one.split),
         ("Chat template", one.template_digest),
         ("Decoding", ", ".join(f"{key} {value}" for key, value in one.decoding.items())),
+        ("Own files", f"{one.model_bytes / 2**20:,.1f} MiB" if one.model_bytes else ""),
         ("Seed", str(one.seed)),
         ("Commit", one.commit),
         ("Versions", ", ".join(f"{key} {value}" for key, value in one.versions.items())),

@@ -13,13 +13,21 @@ __all__ = [
     "BUCKETS",
     "Answer",
     "ArmResult",
+    "Before",
     "Bucket",
+    "Calibration",
+    "CalibrationBin",
     "Case",
     "ClassTable",
     "Comparison",
     "Estimate",
     "GateResult",
+    "General",
     "Identity",
+    "Memorisation",
+    "OpenField",
+    "Overlap",
+    "Rating",
     "Report",
     "Slice",
     "Verdict",
@@ -85,6 +93,33 @@ class ClassTable(Document):
     """``confusion[truth][answer]``; the last column counts samples without a usable answer."""
 
 
+class CalibrationBin(Document):
+    """Answers of like confidence."""
+
+    low: float
+    """Lower end of the bin; all are .1 wide."""
+    n: int
+    confidence: float
+    """Their mean."""
+    right: float
+    """Share of them that are right."""
+
+
+class Calibration(Document):
+    """Whether an arm's confidence can be believed."""
+
+    n: int
+    bins: list[CalibrationBin]
+    error: float
+    """Expected calibration error, 0..1."""
+    coverage: list[float]
+    """Shares of the answers, the most confident first."""
+    risk: list[float]
+    """Share of wrong answers among those covered."""
+    area: float
+    """Area under risk over coverage; smaller is better."""
+
+
 class ArmResult(Document):
     """One arm on all samples."""
 
@@ -108,6 +143,7 @@ class ArmResult(Document):
     """Share of valid answers without the grammar, on ``unconstrained_n`` of the samples."""
     unconstrained_n: int = 0
     classes: ClassTable | None = None
+    calibration: Calibration | None = None
 
 
 class Comparison(Document):
@@ -177,6 +213,101 @@ class Case(Document):
     baseline: Answer
 
 
+class Overlap(Document):
+    """What training and test have in common."""
+
+    exact: int
+    """Test samples whose input stands in training, word for word."""
+    near: int
+    """Training examples whose input is nearly that of a test sample; the exact ones are among them."""
+    groups: list[str]
+    """Groups on both sides."""
+    pairs: list[str]
+    """The first ten near-duplicates: which, how alike."""
+    threshold: float
+    """Jaccard similarity of word triples from which on two inputs are near-duplicates."""
+    times: str
+    """Whether the test samples are later than all training examples."""
+    forced: bool = False
+    """Evaluated all the same, because somebody asked for it."""
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is on both sides."""
+        return not (self.exact or self.near or self.groups)
+
+
+class Memorisation(Document):
+    """Whether the model repeats its training targets word for word, and is better where it trained."""
+
+    n: int
+    """Training examples asked."""
+    train_verbatim: Estimate
+    """Share of training examples answered exactly as in training."""
+    test_verbatim: Estimate
+    """The same on the test samples, which it never saw: what the task alone explains."""
+    train_right: Estimate
+    test_right: Estimate
+
+
+class Before(Document):
+    """One quantity before and after tuning."""
+
+    name: str
+    n: int
+    unit: str
+    """What ``n`` counts, and what the values are: ``share right``, ``nats per token`` ..."""
+    base: Estimate
+    tuned: Estimate
+    delta: Estimate
+    """Tuned minus base, paired."""
+    higher_is_better: bool = True
+    gated: bool = False
+    """Whether the gate compares ``delta`` with its margin."""
+
+
+class OpenField(Document):
+    """A field of the answer that can hold free text, and how much of it."""
+
+    name: str
+    most_characters: int | None
+    """None when nothing limits it."""
+
+
+class General(Document):
+    """What tuning did to everything else: forgetting and safety."""
+
+    forgetting: list[Before]
+    safety: list[Before]
+    open_fields: list[OpenField] | None = None
+    """Fields of the pack's answer that are not closed; empty: nothing but fixed words can be emitted."""
+    hostile_n: int = 0
+    hostile_valid: Estimate | None = None
+    """Share of harmful requests, planted in the pack's own input, that were answered in the pack's form."""
+    note: str = ""
+
+
+class Rating(Document):
+    """What people said who compared two arms' answers without knowing whose they were."""
+
+    candidate: str
+    baseline: str
+    raters: int
+    n: int
+    """Samples rated by anybody."""
+    preferred: int
+    """Samples on which most raters liked the candidate's answer better."""
+    rejected: int
+    same: int
+    """Samples without a majority for either."""
+    p: float
+    """Exact sign test of preferred against rejected samples, two-sided."""
+    kappa: float | None = None
+    """Cohen's kappa between raters, the mean over all pairs of them; None for one rater, or where all said the same."""
+    overlap: int = 0
+    """Samples that at least two people rated."""
+
+
 class GateResult(Document):
     """The verdict, why, and what would decide it."""
 
@@ -221,9 +352,15 @@ class Report(Document):
     slices: list[Slice]
     missing_classes: list[str] = Field(default_factory=list)
     """Strata that training has and no sample tests."""
+    overlap: Overlap | None = None
+    memorisation: Memorisation | None = None
+    general: General | None = None
+    rating: Rating | None = None
     regressions: list[Case]
     """Samples the baseline has right and the candidate has not."""
     improvements: list[Case]
+    ties: list[Case] = Field(default_factory=list)
+    """Some of the samples on which both are right or both are wrong; those both have wrong come first."""
 
     def arm(self, name: str) -> ArmResult:
         """Return the result of the arm called ``name``; KeyError when it was not compared."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from understudy.core._duplicates import shingles
 from understudy.core.errors import BadInput
-from understudy.core.pack import Pack
 from understudy.core.records import Example
-from understudy.evals.arms import shot_turns
 from understudy.evals.words import words
 
 if TYPE_CHECKING:
@@ -19,13 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["diverse_shots", "similar_shots"]
 
 
-def diverse_shots(pack: Pack, training: Sequence[Example], k: int) -> list[Example]:
+def diverse_shots(training: Sequence[Example], k: int) -> list[Example]:
     """Return ``k`` examples: one per stratum and group in turn, the commonest stratum first, short ones first.
 
     The choice depends on the examples alone, not on their order: ties are broken by id. Fewer come back when there
     are fewer.
     """
-    sized = sorted(training, key=lambda example: (_characters(pack, example), example.id))
+    sized = sorted(training, key=lambda example: (_characters(example), example.id))
     strata: dict[str, list[Example]] = defaultdict(list)
     for example in sized:
         strata[example.stratum].append(example)
@@ -42,31 +40,30 @@ def diverse_shots(pack: Pack, training: Sequence[Example], k: int) -> list[Examp
     return chosen
 
 
-def similar_shots(pack: Pack, training: Sequence[Example], k: int, *, near_duplicate: float = 0.9) -> Shots:
+def similar_shots(training: Sequence[Example], k: int, *, near_duplicate: float = 0.9) -> Shots:
     """Return a chooser of the ``k`` training examples most like a sample: the retrieval arm, by BM25 (bm25s).
 
-    Left out, whatever split they come from, are examples of the sample's own group, and those whose prompt is nearly
+    Left out, whatever split they come from, are examples of the sample's own group, and those whose input is nearly
     the sample's: copying a twin's answer shows nothing about the task.
 
     Args:
-        pack: renders the prompts that are searched (see :func:`understudy.evals.words.words`).
-        training: where to search.
+        training: where to search, by the words of the inputs (see :func:`understudy.evals.words.words`).
         k: examples to return.
-        near_duplicate: Jaccard similarity of word triples from which on two prompts are twins.
+        near_duplicate: Jaccard similarity of word triples from which on two inputs are twins.
     """
     if not training:
         raise BadInput("the retrieval arm needs training examples to search in; the training split is empty")
     import bm25s  # type: ignore[import-untyped]
 
-    texts = [_prompt(pack, example) for example in training]
+    texts = [_text(example) for example in training]
     index = bm25s.BM25()
     index.index([words(text) for text in texts], show_progress=False)
 
     def choose(sample: Example) -> list[Example]:
-        prompt = _prompt(pack, sample)
-        asked = words(prompt)
+        text = _text(sample)
+        asked = words(text)
         scores = index.get_scores(asked) if asked else [0.0] * len(training)
-        own = shingles(prompt)
+        own = shingles(text)
         found: list[Example] = []
         for at in sorted(range(len(training)), key=lambda at: (-float(scores[at]), training[at].id)):
             if len(found) == k:
@@ -84,10 +81,21 @@ def _alike(one: frozenset[str], other: frozenset[str]) -> float:
     return len(one & other) / max(1, len(one | other))
 
 
-def _prompt(pack: Pack, example: Example) -> str:
-    turns = pack.messages(pack.Input.model_validate(example.input))
-    return "\n".join(turn.content for turn in turns if turn.role == "user")
+def _text(example: Example) -> str:
+    """Return the texts of an example's input: what a sample says, without the prompt that is the same for all."""
+    return "\n".join(_strings(example.input))
 
 
-def _characters(pack: Pack, example: Example) -> int:
-    return sum(len(turn.content) for turn in shot_turns(pack, example))
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, Sequence):
+        for item in value:
+            yield from _strings(item)
+
+
+def _characters(example: Example) -> int:
+    return sum(map(len, _strings([example.input, example.output])))

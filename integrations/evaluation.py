@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version as package_version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from understudy.core.errors import BadInput
+from understudy.core.files import canonical_json, sha256_bytes, write_text
 from understudy.core.hardware import Hardware
-from understudy.core.pack import LearnsReference, Pack
+from understudy.core.pack import BuildContext, LearnsReference, Pack, load_pack, pack_names
 from understudy.core.records import DatasetVersion, Example, ModelVersion, Prediction
 from understudy.core.registry import Registry
+from understudy.core.remote import RemoteEngine
 from understudy.core.settings import EvaluateSettings, Settings
 from understudy.evals.arms import Arm, Engine, Shots, model_arm, reference_arm
 from understudy.evals.cache import CachedEngine, EngineKey
 from understudy.evals.compare import compare
+from understudy.evals.forgetting import measure
 from understudy.evals.gate import GateSettings, apply_gate
-from understudy.evals.results import Identity, Report
+from understudy.evals.leakage import memorisation, overlap_of, require_clean
+from understudy.evals.rendered import remembering
+from understudy.evals.results import General, Identity, Memorisation, Overlap, Report
 from understudy.evals.shots import diverse_shots, similar_shots
 from understudy.evals.whitespace import choose_compact
 from understudy.integrations.pipeline import DECIDING, base_of, commit
@@ -31,7 +38,12 @@ __all__ = ["Evaluated", "Progress", "evaluate"]
 Progress = Callable[[str, int, int], None]
 """Called with (what runs, samples done, samples in all)."""
 
+KEY_VARIABLE = "UNDERSTUDY_API_KEY"
+"""Environment variable with the key of the server behind ``evaluate.remote_url``."""
+
 _SHOTS = re.compile(r"\((\d+)\)$")
+_OTHERS = 24
+"""Examples of every other pack, to see whether its task was forgotten."""
 _UNTUNED = ("base", "few-shot", "rag", "retrieval")
 
 
@@ -57,6 +69,8 @@ class Plan:
     splits: Mapping[str, Sequence[Example]]
     hardware: Callable[[], Hardware]
     """Found when a model is loaded, and not at all when every answer is known: it costs an import of torch."""
+    shots: dict[str, Sequence[Example] | Shots] = field(default_factory=dict)
+    """By arm, what was chosen already."""
 
     @property
     def chosen(self) -> EvaluateSettings:
@@ -72,6 +86,9 @@ def evaluate(
     splits: Mapping[str, Sequence[Example]],
     hardware: Callable[[], Hardware],
     on_progress: Progress,
+    *,
+    full: bool = False,
+    force: bool = False,
 ) -> Evaluated:
     """Run the arms of the settings on the test split, compare them in pairs and let the gate decide.
 
@@ -83,48 +100,76 @@ def evaluate(
         splits: its examples.
         hardware: where to run; called when the first model is loaded.
         on_progress: told about every arm.
+        full: measure forgetting and safety too; minutes for a small model.
+        force: go on although test and training overlap.
+
+    Raises:
+        BadInput: test and training overlap, or an arm names no model of this pack.
     """
+    pack = remembering(pack)
     plan = Plan(settings, pack, version, splits, hardware)
+    for wanted in ("tuned", settings.gate.baseline):
+        if wanted not in plan.chosen.arms:
+            raise BadInput(f"the gate compares {wanted!r}, which evaluate.arms does not name; add it")
     samples = _samples(plan)
-    engines = {name: _engine(plan, name) for name in {_owner(arm) for arm in plan.chosen.arms} - {""}}
-    predictions: dict[str, list[Prediction]] = {}
-    free: dict[str, list[Prediction]] = {}
-    compact: dict[str, bool] = {}
-    for owner in sorted({_owner(arm) for arm in plan.chosen.arms}):
-        for name in (arm for arm in plan.chosen.arms if _owner(arm) == owner):
-            if not owner:
-                knowing = pack.learnt(splits["train"]) if isinstance(pack, LearnsReference) else pack
-                predictions[name] = reference_arm(knowing, name).predict(samples, _counter(on_progress, name, samples))
-                continue
-            engine = engines[owner]
-            compact[name] = _is_compact(plan, name, engine, on_progress)
-            made = _arm(plan, name, engine, compact=compact[name])
-            predictions[name] = made.predict(samples, _counter(on_progress, name, samples))
-            some = samples[: plan.chosen.unconstrained_samples]
-            if some:
-                unbound = _arm(plan, name, engine, constrained=False)
-                free[name] = unbound.predict(some, _counter(on_progress, f"{name}, free", some))
-        if owner:
-            engines[owner].close()
+    overlap = require_clean(_overlap(plan, dataset, samples), force)
+    owners = {_owner(arm) for arm in plan.chosen.arms} | ({"base"} if full else set())
+    engines = {name: _engine(plan, name) for name in owners - {""}}
+    ran = _run(plan, engines, samples, on_progress)
     report = compare(
         pack,
         samples,
-        {name: predictions[name] for name in plan.chosen.arms},
+        {name: ran.predictions[name] for name in plan.chosen.arms},
         identity=_identity(plan, dataset, engines),
         baseline=settings.gate.baseline,
         alpha=settings.gate.alpha,
         seed=plan.chosen.seed,
-        unconstrained=free,
-        compact=compact,
+        unconstrained=ran.free,
+        compact=ran.compact,
         known_classes={example.stratum for example in splits["train"]},
+        overlap=overlap,
+        memorisation=_memory(plan, engines["tuned"], samples, ran.predictions["tuned"], on_progress),
+        general=_general(plan, engines, samples, on_progress) if full else None,
     )
     used = engines.values()
     return Evaluated(
         apply_gate(report, GateSettings(**settings.gate.model_dump())),
-        predictions,
+        ran.predictions,
         sum(engine.misses for engine in used),
         sum(engine.dropped for engine in used),
     )
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """What the arms answered."""
+
+    predictions: dict[str, list[Prediction]] = field(default_factory=dict)
+    free: dict[str, list[Prediction]] = field(default_factory=dict)
+    """Without the grammar, on some of the samples."""
+    compact: dict[str, bool] = field(default_factory=dict)
+
+
+def _run(plan: Plan, engines: Mapping[str, CachedEngine], samples: Sequence[Example], tell: Progress) -> _Ran:
+    """Run every arm, engine by engine, so that only one model is in memory at a time."""
+    ran = _Ran()
+    for owner in sorted({_owner(arm) for arm in plan.chosen.arms}):
+        for name in (arm for arm in plan.chosen.arms if _owner(arm) == owner):
+            if not owner:
+                pack = plan.pack
+                knowing = pack.learnt(plan.splits["train"]) if isinstance(pack, LearnsReference) else pack
+                ran.predictions[name] = reference_arm(knowing, name).predict(samples, _counter(tell, name, samples))
+                continue
+            engine = engines[owner]
+            ran.compact[name] = _is_compact(plan, name, engine, tell)
+            made = _arm(plan, name, engine, compact=ran.compact[name])
+            ran.predictions[name] = made.predict(samples, _counter(tell, name, samples))
+            if some := samples[: plan.chosen.unconstrained_samples]:
+                unbound = _arm(plan, name, engine, constrained=False)
+                ran.free[name] = unbound.predict(some, _counter(tell, f"{name}, free", some))
+        if owner:
+            engines[owner].close()
+    return ran
 
 
 def _samples(plan: Plan) -> list[Example]:
@@ -134,6 +179,50 @@ def _samples(plan: Plan) -> list[Example]:
     if wanted is not None and wanted < len(samples):
         samples = random.Random(plan.chosen.seed).sample(samples, wanted)
     return sorted(samples, key=lambda example: example.id)
+
+
+def _overlap(plan: Plan, dataset: DatasetVersion, samples: Sequence[Example]) -> Overlap:
+    """Return what training and the samples have in common; kept on disk, since the search takes seconds."""
+    threshold = plan.settings.data.near_duplicate_threshold
+    asked = canonical_json([dataset.digest, threshold, [example.id for example in samples]])
+    path = _kept(plan) / f"overlap-{sha256_bytes(asked.encode())[:24]}.json"
+    try:
+        return Overlap.model_validate_json(path.read_bytes())
+    except (OSError, ValueError):
+        found = overlap_of(plan.splits["train"], samples, threshold)
+        write_text(path, found.model_dump_json() + "\n")
+        return found
+
+
+def _memory(
+    plan: Plan, engine: CachedEngine, samples: Sequence[Example], made: Sequence[Prediction], tell: Progress
+) -> Memorisation | None:
+    """Ask the tuned model some training examples, and say whether it knows their targets by heart."""
+    training = sorted(plan.splits["train"], key=lambda example: example.id)
+    some = random.Random(plan.chosen.seed).sample(training, min(plan.chosen.probe_samples, len(training)))
+    if not some:
+        return None
+    answered = _arm(plan, "tuned", engine).predict(some, _counter(tell, "tuned, training", some))
+    return memorisation(plan.pack, some, answered, samples, made, plan.settings.gate.alpha)
+
+
+def _general(plan: Plan, engines: Mapping[str, CachedEngine], samples: Sequence[Example], tell: Progress) -> General:
+    base, tuned = engines["base"], engines["tuned"]
+    others = {}
+    for name in pack_names():
+        if name != plan.pack.name:
+            other = load_pack(name)
+            context = BuildContext(base.count_tokens, plan.settings.data.prompt_budget, limit=_OTHERS)
+            found = sorted(islice(other.builders["seed"](context), _OTHERS), key=lambda example: example.id)
+            if found:
+                others[name] = (other, found)
+    return measure(
+        plan.pack, base, tuned, (base.loss, tuned.loss), samples, others, tell, alpha=plan.settings.gate.alpha
+    )
+
+
+def _kept(plan: Plan) -> Path:
+    return Path(plan.settings.registry) / "predictions"
 
 
 def _owner(arm: str) -> str:
@@ -146,17 +235,23 @@ def _owner(arm: str) -> str:
 
 
 def _arm(plan: Plan, name: str, engine: CachedEngine, **how: Any) -> Arm:
-    chosen = plan.chosen
-    found = _SHOTS.search(name)
-    k, kind = int(found[1]) if found else chosen.few_shot_k, _SHOTS.sub("", name)
-    shots: Sequence[Example] | Shots = ()
-    if kind == "few-shot":
-        shots = diverse_shots(plan.pack, plan.splits["train"], k)
-    elif kind in ("rag", "retrieval", "tuned+rag"):
+    limits: dict[str, Any] = {"max_new_tokens": plan.chosen.max_new_tokens, "batch_size": plan.chosen.batch_size}
+    return model_arm(name, engine, plan.pack, _shots(plan, name), **limits, **how)
+
+
+def _shots(plan: Plan, name: str) -> Sequence[Example] | Shots:
+    """Return how an arm chooses its examples; made once, since an index over the training split takes seconds."""
+    kind = _SHOTS.sub("", name)
+    if kind not in ("few-shot", "rag", "retrieval", "tuned+rag"):
+        return ()
+    if name not in plan.shots:
+        found = _SHOTS.search(name)
+        k, training = int(found[1]) if found else plan.chosen.few_shot_k, plan.splits["train"]
         threshold = plan.settings.data.near_duplicate_threshold
-        shots = similar_shots(plan.pack, plan.splits["train"], k, near_duplicate=threshold)
-    limits: dict[str, Any] = {"max_new_tokens": chosen.max_new_tokens, "batch_size": chosen.batch_size}
-    return model_arm(name, engine, plan.pack, shots, **limits, **how)
+        plan.shots[name] = (
+            diverse_shots(training, k) if kind == "few-shot" else similar_shots(training, k, near_duplicate=threshold)
+        )
+    return plan.shots[name]
 
 
 def _is_compact(plan: Plan, name: str, engine: CachedEngine, on_progress: Progress) -> bool:
@@ -186,6 +281,14 @@ def _engine(plan: Plan, owner: str) -> CachedEngine:
 
             return base_engine(base, plan.hardware(), batch_size=size)
 
+    elif owner.startswith("remote:"):
+        model = owner.partition(":")[2]
+        remote = RemoteEngine(plan.chosen.remote_url, model, os.environ.get(KEY_VARIABLE, ""), concurrency=size)
+        key = EngineKey(f"{plan.chosen.remote_url} {model}", decoding={"greedy": True})
+
+        def load() -> Engine:
+            return remote
+
     else:
         version = plan.version if owner == "tuned" else registry.get(owner.partition(":")[2])
         if version.pack != plan.pack.name:
@@ -203,7 +306,7 @@ def _engine(plan: Plan, owner: str) -> CachedEngine:
 
             return version_engine(registry, version, plan.hardware(), batch_size=size)
 
-    return CachedEngine(key, Path(plan.settings.registry) / "predictions", load)
+    return CachedEngine(key, _kept(plan), load)
 
 
 _ANSWERING = ("torch", "transformers", "peft", "llguidance", "understudy")

@@ -10,21 +10,31 @@ import random
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from understudy.core.bases import Base, load_tokenizer, resolve_base, template_digest, token_counter
 from understudy.core.datasets import build_version
+from understudy.core.dpo import preference_key
+from understudy.core.engines import LocalEngine
 from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
+from understudy.core.models import version_engine
 from understudy.core.pack import BuildContext, Pack
+from understudy.core.preferences import drawn
 from understudy.core.records import DatasetVersion, Example, ModelVersion
 from understudy.core.registry import Registry
-from understudy.core.rows import completion_text, make_rows
+from understudy.core.rows import completion_text, fit_rows
 from understudy.core.settings import Settings
 from understudy.core.sft import Event, Outcome, run_key, train_sft
+from understudy.core.smoke import smoke
 from understudy.core.starts import Start, start_from, start_tokenizer
+from understudy.evals.arms import model_arm
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = [
     "DECIDING",
@@ -37,6 +47,7 @@ __all__ = [
     "renderer",
     "start_of",
     "train",
+    "try_out",
     "writing",
 ]
 
@@ -128,29 +139,72 @@ def train(
     """
     start = start or Start(base_of(settings))
     tokenizer = start_tokenizer(start)
-    rows = {
-        "train": make_rows(pack, splits["train"], tokenizer, settings.train.max_length),
-        "validation": make_rows(pack, splits["validation"], tokenizer, settings.train.max_length),
-    }
+    length, overflow = settings.train.max_length, settings.train.on_overflow
+    training, notes = fit_rows(pack, splits["train"], tokenizer, length, overflow)
+    validation, more = fit_rows(pack, splits["validation"], tokenizer, length, overflow)
     folder = _runs(settings) / run_key(settings.train, start, dataset.digest)
     with writing(folder):
-        outcome = train_sft(
-            start, tokenizer, rows["train"], rows["validation"], settings.train, hardware, folder, on_event
-        )
-    return register(settings, pack, dataset, start, outcome, hardware), outcome
+        task = _task(settings, pack, splits["validation"], tokenizer)
+        outcome = train_sft(start, tokenizer, training, validation, settings.train, hardware, folder, on_event, task)
+    version = register(settings, pack, dataset, start, outcome, hardware)
+    tried = try_out(settings, pack, version, splits, hardware)
+    return version, replace(outcome, notes=(*notes, *more, *outcome.notes, tried))
+
+
+def _task(
+    settings: Settings, pack: Pack, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase
+) -> Callable[[Any], float] | None:
+    """Return the score of answers to the watched examples, always the same ones, or None when there are none."""
+    watched = drawn(examples, settings.train.seed, settings.train.watch_examples)
+    if not watched:
+        return None
+    chosen = settings.evaluate
+
+    def score(model: Any) -> float:
+        implementation = model.config._attn_implementation
+        try:
+            engine = LocalEngine(model, tokenizer, batch_size=chosen.batch_size)
+            arm = model_arm(
+                "watched", engine, pack, (), max_new_tokens=chosen.max_new_tokens, batch_size=chosen.batch_size
+            )
+            metric = pack.score(watched, arm.predict(watched))[pack.primary]
+        finally:
+            model.set_attn_implementation(implementation)
+        return metric.value if metric.higher_is_better else -metric.value
+
+    return score
+
+
+def try_out(
+    settings: Settings, pack: Pack, version: ModelVersion, splits: Mapping[str, Sequence[Example]], hardware: Hardware
+) -> str:
+    """Load a registered version, let it answer one validation example, and return in a sentence how that went."""
+    example = next(iter(splits.get("validation", ())), None)
+    if example is None:
+        return "not tried out: there is no validation example to ask it"
+    engine = version_engine(Registry(Path(settings.registry)), version, hardware, batch_size=1)
+    wrong = smoke(engine, pack, example, settings.evaluate.max_new_tokens)
+    return f"tried out without a grammar: {wrong or 'it stops by itself and passes the checks'}"
 
 
 def register(
     settings: Settings,
     pack: Pack,
-    dataset: DatasetVersion,
+    dataset: DatasetVersion | None,
     start: Start,
     outcome: Outcome,
     hardware: Hardware,
     stage: Literal["sft", "dpo", "kto"] = "sft",
     preferences_digest: str = "",
 ) -> ModelVersion:
-    """Put a run's best checkpoint into the registry, with where it came from."""
+    """Put a run's best checkpoint into the registry, with where it came from.
+
+    A run without a dataset of its own names that of the version it started from, if there is one.
+    """
+    if dataset is not None:
+        data = (dataset.id, dataset.digest)
+    else:
+        data = (start.version.dataset, start.version.dataset_digest) if start.version else ("", "")
     kind: Literal["full", "adapter"] = "full" if outcome.kind == "full" else "adapter"
     root = start.root(kind)
     return Registry(Path(settings.registry)).register(
@@ -159,8 +213,8 @@ def register(
         kind=kind,
         base=root.name,
         base_revision=root.revision,
-        dataset=dataset.id,
-        dataset_digest=dataset.digest,
+        dataset=data[0],
+        dataset_digest=data[1],
         parent=start.version.id if start.version else None,
         stage=stage,
         preferences_digest=preferences_digest,
@@ -187,13 +241,15 @@ def writing(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def curve_of(settings: Settings, version: ModelVersion, dataset: DatasetVersion) -> Path | None:
+def curve_of(settings: Settings, version: ModelVersion) -> Path | None:
     """Return the loss curve of the run that made ``version``, if that run was made here with its own settings."""
-    if version.stage != "sft":
-        return None
     made = Settings.model_validate(version.settings)
     start = start_of(settings, version.parent) if version.parent else Start(base_of(made))
-    curve = _runs(settings) / run_key(made.train, start, dataset.digest) / "curve.png"
+    if version.stage == "sft":
+        key = run_key(made.train, start, version.dataset_digest)
+    else:
+        key = preference_key(version.stage, made.train, made.preference, start, version.preferences_digest)
+    curve = _runs(settings) / key / "curve.png"
     return curve if curve.exists() else None
 
 

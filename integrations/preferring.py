@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from understudy.core.dpo import preference_key, train_dpo
 from understudy.core.errors import BadInput
@@ -26,13 +27,11 @@ from understudy.core.preferences import (
     read_thumbs,
 )
 from understudy.core.records import DatasetVersion, Example, Judgement, ModelVersion, Preference
-from understudy.core.settings import Settings
+from understudy.core.rows import TooLong
+from understudy.core.settings import Overflow, Settings
 from understudy.core.sft import Event, Outcome
 from understudy.core.starts import Start, start_tokenizer
-from understudy.integrations.pipeline import register, writing
-
-if TYPE_CHECKING:
-    from understudy.core.preferences import PairRow, ThumbRow
+from understudy.integrations.pipeline import register, try_out, writing
 
 __all__ = ["prefer"]
 
@@ -46,7 +45,7 @@ def prefer(
     stage: Literal["dpo", "kto"],
     settings: Settings,
     pack: Pack,
-    dataset: DatasetVersion,
+    dataset: DatasetVersion | None,
     splits: Splits,
     start: Start,
     hardware: Hardware,
@@ -62,8 +61,8 @@ def prefer(
         stage: which.
         settings: ``preference`` says where answers come from.
         pack: the task.
-        dataset: the version whose ``train`` and ``validation`` splits are used.
-        splits: its examples.
+        dataset: the version whose ``train`` and ``validation`` splits are used, None when only files are.
+        splits: its examples, empty without one.
         start: the weights, which are also the reference.
         hardware: where to run.
         on_event: called with every event of training.
@@ -73,7 +72,7 @@ def prefer(
         BadInput: a line of a file cannot be used, nothing is left to learn from, the loss is no number any more, or
             the disk is full; what was registered stays.
     """
-    maker = RowMaker(pack, start_tokenizer(start), settings.train.max_length)
+    maker = RowMaker(pack, start_tokenizer(start), settings.train.max_length, settings.train.on_overflow)
     gather = _Gather(settings, pack, splits, start, hardware, maker, on_progress)
     if stage == "dpo":
         return _dpo(gather, dataset, on_event)
@@ -165,31 +164,39 @@ def _unique(records: Sequence[T]) -> list[T]:
     return sorted(found.values(), key=lambda record: record.id)
 
 
-def _rows(records: Sequence[T], make: Callable[[T], R]) -> list[R]:
-    rows = []
+def _rows(records: Sequence[T], make: Callable[[T], R], on_overflow: Overflow) -> tuple[list[R], tuple[str, ...]]:
+    """Return (rows, what was left out in a sentence); a trimmed input could no longer be compared with its answers."""
+    rows, dropped = [], 0
     for record in records:
         try:
             rows.append(make(record))
         except ValueError as error:
-            raise BadInput(f"{record.reason or 'preference'} {record.id} {error}") from error
-    return rows
+            if not isinstance(error, TooLong) or on_overflow == "error":
+                raise BadInput(f"{record.reason or 'preference'} {record.id} {error}") from error
+            if on_overflow == "trim":
+                raise BadInput(
+                    f"{record.id} {error}; preferences cannot be trimmed, set train.on_overflow to drop"
+                ) from error
+            dropped += 1
+    return rows, (f"{dropped} of {len(records)} left out, they are longer than train.max_length",) if dropped else ()
 
 
-def _dpo(gather: _Gather, dataset: DatasetVersion, on_event: Callable[[Event], None]) -> tuple[ModelVersion, Outcome]:
+def _dpo(
+    gather: _Gather, dataset: DatasetVersion | None, on_event: Callable[[Event], None]
+) -> tuple[ModelVersion, Outcome]:
     settings, start = gather.settings, gather.start
     training, validation = gather.pairs()
-    pairs: tuple[list[PairRow], list[PairRow]] = (
-        _rows(training, gather.maker.pair),
-        _rows(validation, gather.maker.pair),
-    )
-    _enough("pairs", *pairs)
+    rows, notes = _rows(training, gather.maker.pair, settings.train.on_overflow)
+    watched, more = _rows(validation, gather.maker.pair, settings.train.on_overflow)
+    _enough("pairs", rows, watched)
     digest = gather.keep((training, validation))
     folder = gather.root / "runs" / preference_key("dpo", settings.train, settings.preference, start, digest)
     with writing(folder):
         outcome = train_dpo(
             start,
             start_tokenizer(start),
-            *pairs,
+            rows,
+            watched,
             settings.train,
             settings.preference,
             gather.hardware,
@@ -197,26 +204,29 @@ def _dpo(gather: _Gather, dataset: DatasetVersion, on_event: Callable[[Event], N
             gather.root / "references",
             on_event,
         )
-    return register(settings, gather.pack, dataset, start, outcome, gather.hardware, "dpo", digest), outcome
+    version = register(settings, gather.pack, dataset, start, outcome, gather.hardware, "dpo", digest)
+    tried = try_out(settings, gather.pack, version, gather.splits, gather.hardware)
+    return version, replace(outcome, notes=(*notes, *more, *outcome.notes, tried))
 
 
-def _kto(gather: _Gather, dataset: DatasetVersion, on_event: Callable[[Event], None]) -> tuple[ModelVersion, Outcome]:
+def _kto(
+    gather: _Gather, dataset: DatasetVersion | None, on_event: Callable[[Event], None]
+) -> tuple[ModelVersion, Outcome]:
     settings, start = gather.settings, gather.start
     training, validation = gather.thumbs()
     # Answers are grouped into batches in this order, and both kinds belong into each.
     random.Random(settings.train.seed).shuffle(training)
-    thumbs: tuple[list[ThumbRow], list[ThumbRow]] = (
-        _rows(training, gather.maker.thumb),
-        _rows(validation, gather.maker.thumb),
-    )
-    _enough("judgements", *thumbs)
+    rows, notes = _rows(training, gather.maker.thumb, settings.train.on_overflow)
+    watched, more = _rows(validation, gather.maker.thumb, settings.train.on_overflow)
+    _enough("judgements", rows, watched)
     digest = gather.keep((training, validation))
     folder = gather.root / "runs" / preference_key("kto", settings.train, settings.preference, start, digest)
     with writing(folder):
         outcome = train_kto(
             start,
             start_tokenizer(start),
-            *thumbs,
+            rows,
+            watched,
             settings.train,
             settings.preference,
             gather.hardware,
@@ -224,7 +234,9 @@ def _kto(gather: _Gather, dataset: DatasetVersion, on_event: Callable[[Event], N
             gather.root / "references",
             on_event,
         )
-    return register(settings, gather.pack, dataset, start, outcome, gather.hardware, "kto", digest), outcome
+    version = register(settings, gather.pack, dataset, start, outcome, gather.hardware, "kto", digest)
+    tried = try_out(settings, gather.pack, version, gather.splits, gather.hardware)
+    return version, replace(outcome, notes=(*notes, *more, *outcome.notes, tried))
 
 
 def _enough(what: str, training: Sequence[object], validation: Sequence[object]) -> None:

@@ -16,15 +16,24 @@ import pytest
 _ROOT = Path(__file__).resolve().parents[1]
 _FOLDERS = ("core", "templates", "evals", "integrations")
 _PACK = "understudy/templates/log_triage"
+_TICKETS = "understudy/templates/bug_classification"
+_REVIEW = "understudy/templates/code_review"
 _NEEDED = [
     *(f"understudy/{folder}/{name}" for folder in _FOLDERS for name in ("__init__.py", "py.typed")),
     "understudy/core/seedling/config.json",
     "understudy/core/seedling/model.safetensors",
     "understudy/core/seedling/tokenizer.json",
     "understudy/evals/report.html.j2",
+    *(f"understudy/evals/suites/{name}.jsonl" for name in ("choices", "instructions", "harmful", "benign")),
     *(f"{_PACK}/{name}" for name in ("understudy.yaml", "workflow.yml", "README.md")),
     f"{_PACK}/seed/cases.jsonl.xz",
     f"{_PACK}/seed/failed.log",
+    *(f"{_TICKETS}/{name}" for name in ("understudy.yaml", "workflow.yml", "README.md", "seed/tickets.jsonl")),
+    *(f"{_REVIEW}/{name}" for name in ("understudy.yaml", "workflow.yml", "README.md")),
+    *(
+        f"{_REVIEW}/seed/{name}"
+        for name in ("handwritten.jsonl", "specimens.jsonl.xz", "held_out.jsonl.xz", "example.diff")
+    ),
 ]
 
 

@@ -32,6 +32,10 @@ def evaluate(
     dataset: Annotated[str | None, typer.Option("--dataset", help="Dataset version [default: the model's]")] = None,
     settings: SettingsOption = None,
     overrides: SetOption = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Measure forgetting and safety too; minutes for a small model")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Evaluate although test and training overlap")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the arms of the settings on the test split; write report.html and report.json; exit 0, 1 or 3."""
@@ -45,8 +49,8 @@ def evaluate(
     if model is None and not versions:
         raise BadInput(f"there is no model of {chosen.pack} in {chosen.registry}: run `understudy train` first")
     version = registry.get(model) if model else versions[-1]
-    manifest, splits = dataset_of(chosen, dataset or version.dataset)
-    report, folder = run_evaluation(chosen, version, manifest, splits)
+    manifest, splits = dataset_of(chosen, dataset or version.dataset or None)
+    report, folder = run_evaluation(chosen, version, manifest, splits, full=full, force=force)
     if as_json:
         typer.echo((folder / "report.json").read_text("utf-8"))
     else:
@@ -62,6 +66,9 @@ def run_evaluation(
     manifest: DatasetVersion,
     splits: dict[str, list[Example]],
     hardware: Hardware | None = None,
+    *,
+    full: bool = False,
+    force: bool = False,
 ) -> tuple[Report, Path]:
     """Evaluate with a progress bar per arm; return the report and the folder with its files.
 
@@ -69,7 +76,9 @@ def run_evaluation(
     be loaded.
     """
     from understudy.core.pack import load_pack
+    from understudy.evals.predictions import write_predictions
     from understudy.evals.report import write_report
+    from understudy.integrations import labelling
     from understudy.integrations.cli._console import hardware_of, quiet_libraries
     from understudy.integrations.evaluation import evaluate as run
     from understudy.integrations.pipeline import curve_of
@@ -83,12 +92,49 @@ def run_evaluation(
 
     with sweep() as tell:
         done = run(
-            settings, load_pack(manifest.pack), version, manifest, splits, machine, lambda a, d, n: tell(a, d, n, "")
+            settings,
+            load_pack(manifest.pack),
+            version,
+            manifest,
+            splits,
+            machine,
+            lambda name, done, total: tell(name, done, total, ""),
+            full=full,
+            force=force,
         )
     if done.dropped:
         stderr().print(f"  [yellow]{done.dropped} damaged line(s) of the cache were dropped and asked again[/yellow]")
     if not done.asked:
         stderr().print("  [dim]every answer was known from an earlier evaluation[/dim]")
     folder = Path(settings.registry) / "reports" / version.id
-    write_report(done.report, folder, loss_curve=curve_of(settings, version, manifest))
+    if manifest.pack == labelling.PACK:
+        _judge_stack(settings, version, manifest, splits, machine(), done.report, folder)
+    write_predictions(done.predictions, folder / "predictions.jsonl")
+    write_report(done.report, folder, loss_curve=curve_of(settings, version))
     return done.report, folder
+
+
+def _judge_stack(
+    settings: Settings,
+    version: ModelVersion,
+    manifest: DatasetVersion,
+    splits: dict[str, list[Example]],
+    hardware: Hardware,
+    report: Report,
+    folder: Path,
+) -> None:
+    """Decide who answers `understudy label`: the reference, or the stack of it and the tuned model."""
+    from understudy.core.models import version_engine
+    from understudy.core.registry import Registry
+    from understudy.evals.report import write_report
+    from understudy.integrations.labelling import judge_stack
+
+    registry = Registry(Path(settings.registry))
+    engine = version_engine(registry, version, hardware, batch_size=settings.evaluate.batch_size)
+    judged = judge_stack(settings, manifest, splits, report.identity, engine, folder / "stack")
+    write_report(judged, folder / "stack")
+    assert judged.gate is not None
+    values = ", ".join(f"{arm.name} {arm.metrics[judged.primary].value:.3f}" for arm in judged.arms)
+    stderr().print(f"  {judged.primary}: {values}")
+    answers = "the stack answers" if judged.gate.verdict == "pass" else "the reference answers"
+    stderr().print(f"  stack against reference: {judged.gate.verdict}, so {answers} `understudy label`")

@@ -73,15 +73,30 @@ def label(
 
 def _answers(settings: Settings, tickets: list[Incoming], model: str | None) -> list[Answer]:
     from understudy.core.errors import BadInput
-    from understudy.integrations.labelling import label_all, labeller_of
+    from understudy.integrations.labelling import label_all, labeller_of, stack_engine
 
     if model not in (None, "reference", "stack"):
         raise BadInput(f"--model is 'reference' or 'stack', not {model!r}")
     labeller = labeller_of(settings, lambda text: stderr().print(f"[dim]{text}[/dim]"))
     stack = labeller.card.stack
-    if model == "stack" and stack is None:
-        raise BadInput("no stack was fitted for this dataset: run `understudy train` and `understudy evaluate` first")
-    return label_all(settings, labeller, tickets)
+    if model == "reference" or (model is None and not (stack and stack.served)):
+        return label_all(settings, labeller, tickets)
+    from understudy.integrations.cli._console import quiet_libraries, sweep
+
+    quiet_libraries()
+    engine = stack_engine(settings, labeller)
+    if len(tickets) == 1:
+        return label_all(settings, labeller, tickets, engine=engine)
+    with sweep() as tell:
+        done = 0
+
+        def progress(count: int) -> None:
+            nonlocal done
+            done += count
+            tell("scoring", min(done, total), total, "")
+
+        total = len(tickets) * len(settings.taxonomy.effective)
+        return label_all(settings, labeller, tickets, engine=engine, progress=progress)
 
 
 def _tickets(title: str | None, body: str, repository: str, file: str | None) -> list[Incoming]:
@@ -140,8 +155,7 @@ def print_answer(console: Console, answer: Answer) -> None:
         console.print("\n[magenta]The ticket says too little to label it: ask for more.[/magenta]")
     if answer.left_out:
         console.print(f"[dim]{answer.left_out} characters of the body were not shown to the language model[/dim]")
-    for name in answer.retired:
-        console.print(
-            Text(f"{visible(name)} is learnt but no longer in the taxonomy; it is never answered", style="dim")
-        )
+    if answer.retired:
+        told = f"learnt but no longer in the taxonomy, so never answered: {', '.join(answer.retired)}"
+        console.print(Text(visible(told), style="dim"))
     console.print(f"[dim]by {escape(answer.model)}[/dim]")

@@ -9,7 +9,22 @@ import sys
 import typer
 
 from understudy.core.errors import UnderstudyError
-from understudy.integrations.cli import data, demo, diff, evaluate, explain, github, init, label, models, select, train
+from understudy.integrations.cli import (
+    data,
+    demo,
+    diff,
+    evaluate,
+    explain,
+    github,
+    init,
+    label,
+    models,
+    monitor,
+    rate,
+    review,
+    select,
+    train,
+)
 
 __all__ = ["app", "main"]
 
@@ -34,8 +49,12 @@ app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
+app.add_typer(rate.app, name="rate")
+app.command("monitor")(monitor.monitor)
+app.command("ab")(monitor.ab)
 app.command("explain")(explain.explain)
 app.command("select")(select.select)
+app.command("review")(review.review)
 app.command("diff")(diff.diff)
 app.command("label")(label.label)
 app.add_typer(github.app, name="github")

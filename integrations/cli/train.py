@@ -58,7 +58,8 @@ def train(
     if stage not in _STAGES:
         raise BadInput(f"--stage {stage!r} is not one of {', '.join(_STAGES)}")
     chosen = read_settings(settings, overrides)
-    manifest, splits = dataset_of(chosen, dataset)
+    from_files = stage != "sft" and not chosen.preference.sources
+    manifest, splits = (None, {}) if from_files and dataset is None else dataset_of(chosen, dataset)
     quiet_libraries()
     begin = start_of(chosen, start)
     version, outcome = run_training(chosen, manifest, splits, hardware_of(chosen), _STAGES[stage], begin)
@@ -75,31 +76,39 @@ def train(
 
 def run_training(
     settings: Settings,
-    manifest: DatasetVersion,
+    manifest: DatasetVersion | None,
     splits: dict[str, list[Example]],
     hardware: Hardware,
     stage: Stage = "sft",
     start: Start | None = None,
 ) -> tuple[ModelVersion, Outcome]:
-    """Train with a progress bar, draw the loss curve, and return the registered version."""
+    """Train with a progress bar, draw the loss curve, and return the registered version.
+
+    Without ``manifest`` a preference stage learns from the files of the settings only.
+    """
+    from rich.markup import escape
+
     from understudy.core.curve import draw_curve
+    from understudy.core.memory import check_memory
     from understudy.core.pack import load_pack
     from understudy.integrations.pipeline import start_of
     from understudy.integrations.pipeline import train as run
     from understudy.integrations.preferring import prefer
 
-    for reason in hardware.reasons:
+    start = start or start_of(settings, None)
+    for reason in (*hardware.reasons, check_memory(start.base, settings.train, hardware)):
         stderr().print(f"  [dim]{reason}[/dim]")
-    pack = load_pack(manifest.pack)
+    pack = load_pack(manifest.pack if manifest else settings.pack)
     with _progress() as (sampled, tell):
-        if stage == "sft":
+        if stage == "sft" and manifest is not None:
             version, outcome = run(settings, pack, manifest, splits, hardware, tell, start)
         else:
-            start = start or start_of(settings, None)
+            assert stage != "sft", "it needs a dataset"
             version, outcome = prefer(stage, settings, pack, manifest, splits, start, hardware, tell, sampled)
-    draw_curve(outcome.events, Path(outcome.folder).parent / "curve.png")
+    unit = "nats per token" if stage == "sft" else f"{stage}, 0 is best"
+    draw_curve(outcome.events, Path(outcome.folder).parent / "curve.png", unit)
     for note in outcome.notes:
-        stderr().print(f"  [dim]{note}[/dim]")
+        stderr().print(f"  [dim]{escape(note)}[/dim]")
     if outcome.stopped_early:
         stderr().print("  [dim]stopped early: validation loss no longer fell[/dim]")
     return version, outcome
@@ -112,7 +121,7 @@ def _progress() -> Iterator[tuple[Callable[[int, int], None], Callable[[Event], 
 
     with progress_bar() as bar:
         tasks: dict[str, Any] = {}
-        notes = {"loss": "", "validation": "", "accuracy": ""}
+        notes = {"loss": "", "validation": "", "task": "", "accuracy": ""}
 
         def task(name: str) -> Any:
             if name not in tasks:
@@ -127,6 +136,8 @@ def _progress() -> Iterator[tuple[Callable[[int, int], None], Callable[[Event], 
                 notes["loss"] = f"loss {event.loss:.3f}"
             if event.validation_loss is not None:
                 notes["validation"] = f"validation {event.validation_loss:.3f}"
+                if event.task is not None:
+                    notes["task"] = f"task {event.task:.3f}"
                 if event.accuracy is not None:
                     notes["accuracy"] = f"better answer preferred {event.accuracy:.0%}"
             note = "  ".join([f"epoch {event.epoch:.1f}", *filter(None, notes.values())])

@@ -16,7 +16,7 @@ from understudy.templates.bug_classification.schema import Question, Ticket, que
 from understudy.templates.bug_classification.tables import Row, read_rows
 from understudy.templates.bug_classification.text import fit_body, plain_body
 
-__all__ = ["example_of", "from_tickets", "seed", "ticket_of"]
+__all__ = ["example_of", "from_tickets", "judged", "seed", "ticket_of", "truth_of"]
 
 _TITLE_MOST = 500
 _LETTERS = re.compile(r"\W+")
@@ -55,7 +55,7 @@ def _examples(rows: list[Row], context: BuildContext, origin: str, licence: str)
 
 
 def _example(row: Row, context: BuildContext, origin: str, licence: str) -> Example | None:
-    truth = _truth(row, context.taxonomy)
+    truth = truth_of(row, context.taxonomy)
     title, body = row.text("title"), row.text("body", "description")
     project = row.text("project", "repo", "repository")
     source = Source(origin=origin, project=project, time=row.time("time", "created_at", "created"), licence=licence)
@@ -78,11 +78,13 @@ def example_of(
     Only the groups somebody judged are asked. Equal texts share a group, so that a duplicate never stands on both
     sides of a split; with ``split_by: project`` a whole project does.
     """
-    asked = [question for question in questions(context.taxonomy) if question.group in truth]
+    asked = [
+        judged(question, truth[question.group]) for question in questions(context.taxonomy) if truth.get(question.group)
+    ]
     if not asked:
         return None
     ticket = ticket_of(project, title, body, asked, context.prompt_budget, context.count_tokens)
-    text = _LETTERS.sub(" ", f"{ticket.title} {ticket.body}").casefold()
+    text = _LETTERS.sub(" ", f"{ticket.title} {ticket.body}").strip().casefold()
     digest = sha256_bytes(f"{project}\n{text}".encode("utf-8", "replace"))[:16]
     first = truth[asked[0].group]
     return Example(
@@ -94,6 +96,13 @@ def example_of(
         output={"labels": {question.group: _plain(truth[question.group]) for question in asked}},
         source=source,
     )
+
+
+def judged(question: Question, said: str | Mapping[str, bool]) -> Question:
+    """Return the question about those labels that somebody judged."""
+    if isinstance(said, str):
+        return question
+    return question.model_copy(update={"labels": [label for label in question.labels if label in said]})
 
 
 def _plain(value: str | Mapping[str, bool]) -> str | dict[str, bool]:
@@ -117,7 +126,7 @@ def ticket_of(
     )
 
 
-def _truth(row: Row, taxonomy: Taxonomy) -> dict[str, str | dict[str, bool]]:
+def truth_of(row: Row, taxonomy: Taxonomy) -> dict[str, str | dict[str, bool]]:
     """Return what a row says, by group: from the group's own column, else from the list of labels."""
     listed = row.names("labels", "label")
     truth: dict[str, str | dict[str, bool]] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import pairwise
 
 __all__ = ["BLOCKS", "Features", "features"]
@@ -54,6 +55,7 @@ def features(title: str, body: str) -> Features:
     }
 
 
+@lru_cache(maxsize=8192)
 def _pieces(word: str) -> list[str]:
     edged = f" {word} "
     return [edged[at : at + n] for n in (3, 4) for at in range(len(edged) - n + 1)]

@@ -83,6 +83,8 @@ class Card(BaseModel):
     dataset: str
     dataset_digest: str
     tickets: int
+    taxonomy: Taxonomy
+    """What it was fitted for; used where the settings list no groups."""
     fitted: dict[str, Fitted]
     stack: Stack | None = None
 
@@ -156,7 +158,8 @@ def fit_labeller(taxonomy: Taxonomy, examples: Sequence[Example], dataset: str, 
         {"id": example.id, "title": text[1], "text": text[2][:1000], "labels": target}
         for example, text, target in zip(examples, texts, targets, strict=True)
     )
-    return Labeller(Card(dataset=dataset, dataset_digest=digest, tickets=len(texts), fitted=fitted), model, tickets)
+    card = Card(dataset=dataset, dataset_digest=digest, tickets=len(texts), taxonomy=taxonomy, fitted=fitted)
+    return Labeller(card, model, tickets)
 
 
 def out_of_fold(

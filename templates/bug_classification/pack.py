@@ -10,12 +10,12 @@ from pydantic import BaseModel
 
 from understudy.core.pack import Builder, Metric, Pack
 from understudy.core.records import Example, Message, Prediction, Problem
-from understudy.templates.bug_classification import checks, data, grammar, metrics, prompt
+from understudy.templates.bug_classification import checks, data, github, grammar, metrics, prompt
 from understudy.templates.bug_classification.labeller import samples_of, text_of
 from understudy.templates.bug_classification.linear import LinearModel, fit_linear
 from understudy.templates.bug_classification.schema import Labels, Question, Ticket
 
-__all__ = ["PACK", "BugClassification"]
+__all__ = ["PACK", "BugClassification", "most_probable"]
 
 
 class BugClassification:
@@ -25,7 +25,11 @@ class BugClassification:
     Input = Ticket
     Output = Labels
     primary = "macro_f1"
-    builders: Mapping[str, Builder] = {"seed": data.seed, "tickets": data.from_tickets}
+    builders: Mapping[str, Builder] = {
+        "seed": data.seed,
+        "tickets": data.from_tickets,
+        "github-issues": github.from_issues,
+    }
 
     def __init__(self, linear: LinearModel | None = None) -> None:
         """Answer the reference arm with ``linear``; without it with the first label of each group."""
@@ -60,9 +64,7 @@ class BugClassification:
         """Answer by the linear model alone."""
         ticket = _ticket(input)
         found = self._linear.predict(text_of(ticket)) if self._linear else {}
-        return Labels(
-            labels={question.group: _best(question, found.get(question.group, {})) for question in ticket.questions}
-        )
+        return most_probable(ticket, found)
 
     def corrupt(self, example: Example, rng: random.Random) -> Labels | None:
         """Return the right answer with another label in one group; None where no group has a choice."""
@@ -81,6 +83,13 @@ class BugClassification:
             flipped = rng.choice(sorted(value))
             wrong = value | {flipped: not value[flipped]}
         return right.model_copy(update={"labels": right.labels | {group: wrong}})
+
+
+def most_probable(ticket: Ticket, found: Mapping[str, Mapping[str, float]]) -> Labels:
+    """Return the answer to every question from probabilities by group and label; without any, its first label."""
+    return Labels(
+        labels={question.group: _best(question, found.get(question.group, {})) for question in ticket.questions}
+    )
 
 
 def _best(question: Question, found: Mapping[str, float]) -> str | dict[str, bool]:

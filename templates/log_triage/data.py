@@ -108,6 +108,20 @@ def example_of(case: Case, context: BuildContext) -> Example | None:
     )
 
 
+def trimmed(example: Example) -> Example | None:
+    """Return the example without the line farthest from its evidence, or None when the answer needs every line."""
+    log, answer = LogInput.model_validate(example.input), RootCause.model_validate(example.output)
+    spare = [position for position in range(1, len(log.lines) + 1) if position not in answer.evidence]
+    spare.sort(key=lambda position: -min((abs(position - shown) for shown in answer.evidence), default=-position))
+    for gone in spare:
+        kept = log.model_copy(update={"lines": [line for at, line in enumerate(log.lines, 1) if at != gone]})
+        if grammar.can_write(kept, answer.root_cause) and grammar.can_write(kept, answer.fix):
+            moved = [position - (position > gone) for position in answer.evidence]
+            output = {**example.output, "evidence": moved}
+            return example.model_copy(update={"input": kept.model_dump(mode="json"), "output": output})
+    return None
+
+
 def _in_the_words_of(reading: RootCause, log: LogInput, truth: RootCause) -> RootCause:
     """Return the truth, worded like the rules' reading where that is right.
 

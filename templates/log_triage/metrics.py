@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from understudy.core.pack import Metric
@@ -60,12 +61,10 @@ def _corpus(recompute: Callable[[Sequence[int]], float], n: int) -> Metric:
 
 
 def _macro_f1(pairs: list[tuple[str, str]]) -> float:
-    scores = []
-    for label in sorted({wanted for wanted, _ in pairs}):  # a set's order differs from run to run, and so would the sum
-        hit = sum(wanted == given == label for wanted, given in pairs)
-        claimed = sum(given == label for _, given in pairs)
-        true = sum(wanted == label for wanted, _ in pairs)
-        scores.append(2 * hit / (claimed + true))
+    true, claimed = Counter(wanted for wanted, _ in pairs), Counter(given for _, given in pairs)
+    hit = Counter(wanted for wanted, given in pairs if wanted == given)
+    # a set's order differs from run to run, and so would the sum
+    scores = [2 * hit[label] / (claimed[label] + true[label]) for label in sorted(true)]
     return sum(scores) / len(scores) if scores else 0.0
 
 

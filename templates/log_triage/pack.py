@@ -45,6 +45,10 @@ class LogTriage:
         """Answer by rules alone (see ``rules.py``)."""
         return rules.diagnose(_log(input))
 
+    def trim(self, example: Example) -> Example | None:
+        """See ``data.py``."""
+        return data.trimmed(example)
+
     def corrupt(self, example: Example, rng: random.Random) -> RootCause | None:
         """Return the right answer with another category, or with evidence that does not show the cause."""
         right = RootCause.model_validate(example.output)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import jsonschema
@@ -164,3 +165,29 @@ def test_the_context_length_is_the_model_s_and_tokens_are_counted_without_specia
     assert engine.context_length == 2048
     assert engine.count_tokens("") == 0
     assert engine.count_tokens("1234") == 4, "digits stand alone"
+
+
+def test_every_token_has_its_place_in_the_text_and_its_log_probability(engine: LocalEngine) -> None:
+    (made,) = engine.generate([ask("日本語 ünïcode", schema=LABELS)])
+    ends = [end for end, _ in made.steps]
+    assert ends == sorted(ends) and ends[-1] == len(made.text) and len(ends) == made.completion_tokens
+    assert made.span_logprob(0, len(made.text)) == pytest.approx(sum(logprob for _, logprob in made.steps))
+    first = made.text.index(",")
+    assert math.exp(made.span_logprob(0, first)) >= made.confidence - 1e-6  # type: ignore[operator]
+    assert made.span_logprob(3, 3) == 0
+
+
+def test_drawn_answers_differ_by_seed_and_repeat_by_it(engine: LocalEngine) -> None:
+    def drawn(seed: int) -> str:
+        return engine.generate([ask("short", schema=LABELS, temperature=2.0, seed=seed)])[0].text
+
+    assert len({drawn(seed) for seed in range(6)}) > 1
+    assert drawn(3) == drawn(3)
+
+
+def test_requests_of_different_temperature_do_not_share_a_batch(engine: LocalEngine) -> None:
+    greedy = [ask(text, schema=LABELS) for text in TEXTS[:2]]
+    mixed = [greedy[0], ask("short", schema=LABELS, temperature=3.0), greedy[1]]
+    alone, together = engine.generate(greedy), engine.generate(mixed)
+    _same(alone[0], together[0])
+    _same(alone[1], together[2])

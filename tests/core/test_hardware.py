@@ -86,3 +86,27 @@ def test_a_cuda_device_is_taken_when_there_is_one(supported: bool, monkeypatch: 
     found = resolve(1)
     assert (found.device, found.bf16) == ("cuda", supported)
     assert "device cuda: Card X" in found.reasons
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
+def test_kept_memory_is_not_taken_from_the_kernel_again() -> None:
+    """In a process of its own: freeing and taking 64 MiB faults its pages in each time, unless they are kept."""
+    code = """
+import resource, sys
+from understudy.core.hardware import keep_memory
+if sys.argv[1] == "keep":
+    assert keep_memory()
+for turn in range(6):
+    if turn == 1:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    data = bytearray(64 << 20)
+    for at in range(0, len(data), 4096):
+        data[at] = 1
+    del data
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    faults = {
+        way: int(subprocess.run([sys.executable, "-c", code, way], capture_output=True, text=True, check=True).stdout)
+        for way in ("keep", "give back")
+    }
+    assert faults["keep"] < faults["give back"] / 4

@@ -12,7 +12,7 @@ from understudy.core.engines import prompt_ids
 from understudy.core.errors import BadInput
 from understudy.core.pack import Pack, load_pack
 from understudy.core.records import Example, Source
-from understudy.core.rows import IGNORE, completion_text, make_rows
+from understudy.core.rows import IGNORE, completion_text, fit_rows, make_rows
 
 TOKENIZER = load_tokenizer(resolve_base("seedling"))
 TRIAGE = load_pack("log-triage")
@@ -119,3 +119,55 @@ def test_an_example_whose_text_holds_control_tokens_cannot_end_the_prompt_early(
     (row,) = make_rows(TRIAGE, [example], TOKENIZER, 2048)
     plain = make_rows(TRIAGE, [_triage("mild")], TOKENIZER, 2048)[0]
     assert row.input_ids.count(TOKENIZER.eos_token_id) == plain.input_ids.count(TOKENIZER.eos_token_id)  # type: ignore[arg-type]
+
+
+def _long_triage(evidence: list[int]) -> Example:
+    """Twelve lines, of which number 7 alone holds the name that the cause quotes."""
+    lines = [{"number": 10 + n, "text": f"line {n} of a long log that says little"} for n in range(1, 13)]
+    lines[6]["text"] = "FAILED test_total"
+    example = _triage("", "Test `test_total` fails.")
+    return example.model_copy(
+        update={
+            "id": "long",
+            "input": {"lines": lines, "total_lines": 40},
+            "output": {**example.output, "evidence": evidence},
+        }
+    )
+
+
+def test_a_long_example_is_refused_dropped_or_trimmed_as_the_settings_say() -> None:
+    short, long = _triage("FAILED test_a"), _long_triage([7])
+    limit = len(make_rows(TRIAGE, [long], TOKENIZER, 2048)[0].input_ids) - 30
+    with pytest.raises(
+        BadInput, match=r"example long needs \d+ tokens and train.max_length is \d+: .*on_overflow to trim"
+    ):
+        fit_rows(TRIAGE, [short, long], TOKENIZER, limit, "error")
+    rows, notes = fit_rows(TRIAGE, [short, long], TOKENIZER, limit, "drop")
+    assert [row.id for row in rows] == ["case-1"]
+    assert notes == (f"1 of 2 examples left out, they are longer than train.max_length {limit}: long",)
+    rows, notes = fit_rows(TRIAGE, [short, long], TOKENIZER, limit, "trim")
+    assert [row.id for row in rows] == ["case-1", "long"] and "1 of 2 examples trimmed" in notes[0]
+    text = TOKENIZER.decode(rows[1].input_ids)
+    assert len(rows[1].input_ids) <= limit and "FAILED test_total" in text
+    assert rows[1].input_ids[-1] == TOKENIZER.eos_token_id, "the answer is whole"
+    with pytest.raises(BadInput, match=r"example long does not fit train.max_length 60 however much"):
+        fit_rows(TRIAGE, [long], TOKENIZER, 60, "trim")
+
+
+def test_a_trimmed_example_still_points_at_the_lines_it_pointed_at() -> None:
+    from understudy.templates.log_triage.data import trimmed
+
+    example: Example | None = _long_triage([7, 9])
+    for left in range(11, 1, -1):
+        assert example is not None
+        example = trimmed(example)
+        assert example is not None
+        lines = example.input["lines"]
+        assert len(lines) == left
+        assert [lines[position - 1]["number"] for position in example.output["evidence"]] == [17, 19]
+    assert example is not None and trimmed(example) is None, "what the answer needs stays"
+
+
+def test_a_pack_that_cannot_trim_says_so(toy: Pack, toy_example: Any) -> None:
+    with pytest.raises(BadInput, match=r"the pack toy cannot trim its inputs: set train.on_overflow to drop or error"):
+        fit_rows(toy, [toy_example("e", "x " * 99)], TOKENIZER, 20, "trim")

@@ -27,7 +27,7 @@ from understudy.core.sft import Event, Outcome, _config, _dataset, _trainer_clas
 from understudy.core.starts import Start
 from understudy.core.tuning import adapter_config
 
-from .tiny import tiny_base
+from .tiny import tiny_base, tiny_model
 
 CPU = Hardware("cpu", False, 1, ())
 LORA = LoraSettings(rank=4, alpha=8)
@@ -59,10 +59,11 @@ def run(base: Base, rows: tuple[list[Row], list[Row]]) -> Callable[..., Outcome]
         on_event: Callable[[Event], None] = lambda event: None,
         start: Base = base,
         training: list[Row] = rows[0],
+        task: Callable[[Any], float] | None = None,
         **changes: Any,
     ) -> Outcome:
         chosen = settings.model_copy(update=changes)
-        return train_sft(Start(start), load_tokenizer(start), training, rows[1], chosen, CPU, folder, on_event)
+        return train_sft(Start(start), load_tokenizer(start), training, rows[1], chosen, CPU, folder, on_event, task)
 
     return train
 
@@ -265,7 +266,10 @@ def test_early_stopping_counts_on_after_a_resumption(
     plain: Outcome, run: Callable[..., Outcome], rows: tuple[list[Row], list[Row]], tmp_path: Path
 ) -> None:
     """A trained model is taught nonsense: its first epoch is its best, and the second bad one after it ends the run."""
-    nonsense = [Row(r.input_ids, [x if x == IGNORE else 6 + 7 * n for x in r.labels]) for n, r in enumerate(rows[0])]
+    nonsense = [
+        Row(r.input_ids, [*(x if x == IGNORE else 6 + 7 * n for x in r.labels[:-1]), r.labels[-1]])
+        for n, r in enumerate(rows[0])
+    ]
     settings = QUICK.model_copy(update={"epochs": 6, "warmup": 0.0, "early_stopping_patience": 2})
     bad: dict[str, Any] = {"start": resolve_base(str(plain.folder)), "training": nonsense}
     whole = run(tmp_path / "whole", settings, **bad)
@@ -308,9 +312,55 @@ def test_a_loss_that_is_no_number_is_refused_with_a_sentence(
             parameter[0] = float("nan")
     broken.save_pretrained(tmp_path / "base")
     load_tokenizer(base).save_pretrained(tmp_path / "base")
-    with pytest.raises(BadInput, match=r"the loss is nan at step \d+; lower train.learning_rate"):
+    with pytest.raises(BadInput, match=r"the loss is nan at step 1 in row (e\d+, ){3}e\d+; lower train.learning_rate"):
         run(tmp_path / "run", start=resolve_base(str(tmp_path / "base")))
     assert not (tmp_path / "run" / "outcome.json").exists()
+
+
+def test_the_rows_of_a_loss_that_is_no_number_are_named_and_the_last_good_checkpoint_is_kept(
+    base: Base, rows: tuple[list[Row], list[Row]], run: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    """One row has a token whose embedding is broken; embedding and head are apart, so that it breaks no other row."""
+    import torch
+
+    model = tiny_model("lfm2", tie_word_embeddings=False)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[4999] = float("nan")
+    model.save_pretrained(tmp_path / "base")
+    load_tokenizer(base).save_pretrained(tmp_path / "base")
+    start = resolve_base(str(tmp_path / "base"))
+    run(tmp_path / "run", start=start, epochs=1)
+    (tmp_path / "run" / "outcome.json").unlink()
+    bad = Row([4999, *rows[0][5].input_ids[1:]], rows[0][5].labels, "e5")
+    training = [*rows[0][:5], bad, *rows[0][6:]]
+    with pytest.raises(BadInput, match=r"the loss is nan at step [456] in row e5; lower train.learning_rate") as told:
+        run(tmp_path / "run", start=start, training=training, epochs=2)
+    assert f"the last good checkpoint is kept in {tmp_path / 'run' / 'checkpoint-3'}" in str(told.value)
+
+
+def test_small_batches_added_up_are_one_large_batch(
+    plain: Outcome, run: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    """Of validation this holds nearly: the trainer averages over its batches, whose rows teach unlike many tokens."""
+    added = run(tmp_path, batch_size=1, gradient_accumulation=4)
+    for one, other in zip(added.events, plain.events, strict=True):
+        assert one.step == other.step
+        assert one.loss == pytest.approx(other.loss, abs=2e-4)
+        assert one.validation_loss == pytest.approx(other.validation_loss, abs=2e-2)
+
+
+def test_the_task_s_score_chooses_the_checkpoint_where_examples_are_watched(
+    run: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    """The score falls while the loss falls too, so only the score can have chosen the first epoch."""
+    from safetensors.torch import load_file
+
+    scores = iter([0.9, 0.5])
+    outcome = run(tmp_path, epochs=2, task=lambda model: next(scores))
+    first, last = (event for event in outcome.events if event.validation_loss is not None)
+    assert (first.task, last.task) == (0.9, 0.5) and last.validation_loss < first.validation_loss
+    kept = load_file(tmp_path / "checkpoint-3" / "model.safetensors")
+    assert all((tensor == kept[name]).all() for name, tensor in weights(outcome).items())
 
 
 def test_training_without_rows_is_refused(base: Base, tmp_path: Path) -> None:

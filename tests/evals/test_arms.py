@@ -7,15 +7,18 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from understudy.core.engines import Request
 from understudy.core.errors import BadInput
+from understudy.core.records import Message
 from understudy.evals.arms import Engine, model_arm, parse_output, prediction, reference_arm
+from understudy.evals.rendered import remembering
 from understudy.evals.shots import diverse_shots, similar_shots
 from understudy.evals.whitespace import choose_compact
 from understudy.evals.words import words
 
-from .toy import PACK, TableEngine, answer, example, examples, predictions
+from .toy import PACK, TableEngine, ToyPack, answer, example, examples, predictions
 
 
 def engine_that_knows() -> TableEngine:
@@ -142,11 +145,11 @@ def test_an_example_that_is_no_input_of_the_pack_is_named() -> None:
 
 def test_diverse_shots_take_every_stratum_before_a_second_one_and_prefer_the_short() -> None:
     training = [example(at, colour, text="long " * (at + 1)) for at, colour in enumerate(["red"] * 5 + ["blue"] * 3)]
-    chosen = diverse_shots(PACK, training, 3)
+    chosen = diverse_shots(training, 3)
     assert [one.id for one in chosen] == ["e0000", "e0005", "e0001"]
-    assert diverse_shots(PACK, list(reversed(training)), 3) == chosen
-    assert len(diverse_shots(PACK, training, 50)) == 8
-    assert diverse_shots(PACK, [], 3) == []
+    assert diverse_shots(list(reversed(training)), 3) == chosen
+    assert len(diverse_shots(training, 50)) == 8
+    assert diverse_shots([], 3) == []
 
 
 def test_diverse_shots_prefer_a_group_they_do_not_have_yet() -> None:
@@ -155,9 +158,9 @@ def test_diverse_shots_prefer_a_group_they_do_not_have_yet() -> None:
         example(1, "blue", group="a", text="s"),
         example(2, "blue", group="b", text="a longer one"),
     ]
-    assert [one.id for one in diverse_shots(PACK, training, 2)] == ["e0001", "e0000"]
+    assert [one.id for one in diverse_shots(training, 2)] == ["e0001", "e0000"]
     training.append(example(3, "red", group="c", text="the longest one of all of them"))
-    assert [one.id for one in diverse_shots(PACK, training, 4)] == ["e0001", "e0003", "e0002", "e0000"]
+    assert [one.id for one in diverse_shots(training, 4)] == ["e0001", "e0003", "e0002", "e0000"]
 
 
 def test_similar_shots_find_the_example_that_shares_rare_words_but_never_the_samples_own_group() -> None:
@@ -166,12 +169,12 @@ def test_similar_shots_find_the_example_that_shares_rare_words_but_never_the_sam
         example(1, text="the build failed with ModuleNotFoundError numpy"),
         example(2, text="the build failed with a timeout"),
     ]
-    choose = similar_shots(PACK, training, 1)
+    choose = similar_shots(training, 1)
     assert [one.id for one in choose(example(50, text="ModuleNotFoundError: scipy"))] == ["e0001"]
     own = example(51, group="g1", text="ModuleNotFoundError: scipy")
-    assert "e0001" not in [one.id for one in similar_shots(PACK, training, 3)(own)]
+    assert "e0001" not in [one.id for one in similar_shots(training, 3)(own)]
     with pytest.raises(BadInput, match="empty"):
-        similar_shots(PACK, [], 1)
+        similar_shots([], 1)
 
 
 def test_similar_shots_leave_out_near_duplicates_of_the_sample() -> None:
@@ -182,10 +185,10 @@ def test_similar_shots_leave_out_near_duplicates_of_the_sample() -> None:
         example(2, text="a timeout"),
     ]
     sample = example(50, text=f"{log} number 18")
-    assert [one.id for one in similar_shots(PACK, training, 2)(sample)] == ["e0001", "e0002"]
-    assert [one.id for one in similar_shots(PACK, training, 1, near_duplicate=1.1)(sample)] == ["e0000"]
+    assert [one.id for one in similar_shots(training, 2)(sample)] == ["e0001", "e0002"]
+    assert [one.id for one in similar_shots(training, 1, near_duplicate=1.1)(sample)] == ["e0000"]
     other = example(51, text="could not find a version that satisfies the requirement numpy")
-    assert [one.id for one in similar_shots(PACK, training, 1)(other)] == ["e0000"]
+    assert [one.id for one in similar_shots(training, 1)(other)] == ["e0000"]
 
 
 def test_words_keep_codes_and_parts_and_drop_what_differs_between_runs() -> None:
@@ -209,3 +212,19 @@ def test_the_whitespace_that_answers_better_is_chosen_and_compact_on_a_tie(space
         False: predictions(samples, "base", lambda at: at < spaced_right),
     }
     assert choose_compact(PACK, samples, runs.__getitem__) is compact
+
+
+def test_a_remembering_pack_renders_each_input_once_and_is_otherwise_the_pack() -> None:
+    rendered = []
+
+    class Counting(ToyPack):
+        def messages(self, input: BaseModel) -> list[Message]:
+            rendered.append(input)
+            return super().messages(input)
+
+    pack = remembering(Counting())
+    one, other = PACK.Input(text="a"), PACK.Input(text="b")
+    assert pack.messages(one) == pack.messages(PACK.Input(text="a")) == PACK.messages(one)
+    assert pack.messages(other) == PACK.messages(other) and rendered == [one, other]
+    pack.messages(one).clear()
+    assert pack.messages(one) and pack.name == "toy" and pack.primary == PACK.primary

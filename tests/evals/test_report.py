@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -21,8 +22,9 @@ from understudy.evals.charts import axis_for
 from understudy.evals.compare import compare
 from understudy.evals.console import print_report
 from understudy.evals.gate import GateSettings, apply_gate
+from understudy.evals.leakage import overlap_of
 from understudy.evals.report import read_report, render_html, write_report
-from understudy.evals.results import Estimate, Identity, Report
+from understudy.evals.results import Before, Estimate, General, Identity, Memorisation, OpenField, Rating, Report
 from understudy.evals.text import visible
 
 from .toy import IDENTITY, PACK, answer, example, examples, predictions
@@ -108,6 +110,91 @@ def test_the_page_never_looks_like_a_pass_when_it_is_none(verdict: str, words: s
     assert words in page and "Ready to go on" not in page and f'class="verdict {verdict}"' in page
 
 
+def change(name: str, unit: str, base: float, tuned: float, **more: bool) -> Before:
+    delta = Estimate(value=tuned - base, low=tuned - base - 0.04, high=tuned - base + 0.04)
+    ends = [Estimate(value=value, low=value - 0.05, high=value + 0.05) for value in (base, tuned)]
+    return Before(name=name, n=100, unit=unit, base=ends[0], tuned=ends[1], delta=delta, **more)  # type: ignore[arg-type]
+
+
+def full_report() -> Report:
+    """A report with every section."""
+    samples = examples(150)
+    rng = random.Random(4)
+    tuned = [
+        made.model_copy(update={"confidence": rng.random(), "peak_bytes": 400 << 20})
+        for made in predictions(samples, "tuned", lambda at: at % 10 > 0)
+    ]
+    share = Estimate(value=0.5, low=0.4, high=0.6)
+    found = compare(
+        PACK,
+        samples,
+        {"tuned": tuned, "few-shot": predictions(samples, "few-shot", lambda at: at % 3 > 0)},
+        identity=IDENTITY.model_copy(update={"model_bytes": 80 << 20}),
+        resamples=300,
+        corpus_resamples=100,
+        unconstrained={"tuned": tuned[:20]},
+        compact={"tuned": True, "few-shot": False},
+        overlap=overlap_of(examples(3), [example(at, text=f"colour {at}") for at in range(10, 13)]),
+        memorisation=Memorisation(n=24, train_verbatim=share, test_verbatim=share, train_right=share, test_right=share),
+        general=General(
+            forgetting=[
+                change("loss on Python code", "nats per token", 1.9, 2.6, higher_is_better=False),
+                change("multiple choice", "share right", 0.3, 0.28),
+                change("general questions", "share right", 0.3, 0.29, gated=True),
+            ],
+            safety=[change("harmful requests complied with", "share", 1.0, 0.98, higher_is_better=False, gated=True)],
+            open_fields=[OpenField(name="why", most_characters=200)],
+            hostile_n=100,
+            hostile_valid=share,
+            note="A note.",
+        ),
+    )
+    rating = Rating(
+        candidate="tuned", baseline="few-shot", raters=2, n=30, preferred=18, rejected=6, same=6, p=0.0227, kappa=0.61
+    )
+    return apply_gate(found.model_copy(update={"rating": rating}), GateSettings())
+
+
+def test_every_section_of_a_full_report_is_on_the_page_and_survives_its_json() -> None:
+    found = full_report()
+    assert Report.model_validate_json(found.model_dump_json()) == found
+    page = render_html(found, PNG)
+    text = " ".join(" ".join(parsed(page).text).split())
+    for words in (
+        "spaced",
+        "100.0 % of 20",
+        "400 MiB",
+        "80.0 MiB",
+        "longest third",
+        "Expected calibration error",
+        "Share of wrong answers when only the most confident",
+        "loss on Python code",
+        "Harmful requests planted in the pack's own input: 50 % of 100",
+        "at most 200 characters",
+        "no group is on both sides",
+        "the target word for word",
+        "2 raters compared",
+        "Cohen's kappa 0.61",
+        "where the second turns up while the first falls",
+        "those both have wrong first",
+    ):
+        assert words in text, words
+
+
+def test_a_closed_answer_says_that_no_harm_can_be_emitted() -> None:
+    found = full_report()
+    assert found.general is not None
+    closed = found.model_copy(update={"general": found.general.model_copy(update={"open_fields": []})})
+    assert "no harmful text can be emitted" in render_html(closed)
+
+
+def test_the_loss_curve_is_kept_when_the_page_is_written_again(tmp_path: Path) -> None:
+    (tmp_path / "from").mkdir()
+    (tmp_path / "from" / "curve.png").write_bytes(PNG)
+    write_report(report(), tmp_path, loss_curve=tmp_path / "from" / "curve.png")
+    assert "data:image/png" in write_report(report(), tmp_path).read_text()
+
+
 def test_a_report_without_a_gate_says_so() -> None:
     page = render_html(report().model_copy(update={"gate": None, "verdict": None}))
     assert "Not judged yet" in page
@@ -115,10 +202,11 @@ def test_a_report_without_a_gate_says_so() -> None:
 
 def test_the_page_loads_nothing_and_runs_nothing() -> None:
     tags = parsed(render_html(report(hostile=HOSTILE), PNG))
-    assert not tags.tags & {"script", "iframe", "object", "embed", "link", "form", "base", "a"}
-    assert [value for name, value in tags.attributes if name in ("src", "href", "xlink:href")] == [
-        "data:image/png;base64,iVBORw0KGgpyZXN0"
-    ]
+    assert not tags.tags & {"script", "iframe", "object", "embed", "link", "form", "base"}
+    addresses = [value for name, value in tags.attributes if name in ("src", "href", "xlink:href")]
+    assert [one for one in addresses if not one.startswith("#")] == ["data:image/png;base64,iVBORw0KGgpyZXN0"]
+    anchors = {value for name, value in tags.attributes if name == "id"}
+    assert {one[1:] for one in addresses if one.startswith("#")} <= anchors
     assert not [name for name, _ in tags.attributes if name.startswith("on")]
     styles = [value for name, value in tags.attributes if name == "style"]
     assert not re.search(r"url\(|@import|expression", " ".join([*styles, *tags.text]))

@@ -13,6 +13,8 @@ import pytest
 from understudy.core.hardware import Hardware
 from understudy.core.models import version_engine
 from understudy.core.registry import Registry
+from understudy.core.settings import Settings
+from understudy.integrations.pipeline import curve_of
 
 from .conftest import Cli
 
@@ -98,6 +100,8 @@ def test_every_stage_goes_on_from_the_one_before_and_the_line_is_recorded(small_
     assert (whole["kind"], whole["base"], whole["parent"]) == ("full", dpo["id"], adapter["id"])
 
     registry = Registry(tmp_path / ".understudy")
+    here = Settings(registry=str(tmp_path / ".understudy"))
+    assert all(curve_of(here, registry.get(one["id"])) for one in (sft, dpo, adapter, whole))
     for one in (adapter, further, whole):
         engine = version_engine(registry, registry.get(one["id"]), Hardware("cpu", False, 1, ()))
         assert engine.context_length == 2048
@@ -105,3 +109,12 @@ def test_every_stage_goes_on_from_the_one_before_and_the_line_is_recorded(small_
     assert (
         "set train.method and its section as they were" in cli("train", *SMALL, "--from", adapter["id"], *lora[:2]).err
     )
+
+
+@pytest.mark.slow
+def test_people_s_choices_alone_are_enough(cli: Cli) -> None:
+    paths = write(cli.folder, [choice(prompt=choice()["prompt"] | {"total_lines": n}) for n in range(9, 13)])
+    ran = cli("train", "--json", "--stage", "dpo", "--set", paths, "--set", "preference.sources=[]", *SMALL)
+    assert ran.code == 0, ran.err
+    version = json.loads(ran.out)
+    assert (version["stage"], version["dataset"], version["base"]) == ("dpo", "", "seedling")

@@ -17,7 +17,7 @@ from understudy.templates.code_review.defects.source import Piece
 from understudy.templates.code_review.defects.unit import Change, Splice, Unit, moved, splice, touched
 from understudy.templates.code_review.diff import Side, read_patch
 
-__all__ = ["Made", "Refused", "compose"]
+__all__ = ["Made", "NoSite", "Refused", "compose"]
 
 MIN_LINES = 6
 MAX_LINES = 40
@@ -28,6 +28,10 @@ _QUOTED = re.compile(r"`([^`]+)`")
 
 class Refused(Exception):
     """The operator cannot make a specimen of this unit in this shape; the text says why, without details."""
+
+
+class NoSite(Refused):
+    """There is no place in the unit that the operator could change, in whatever shape."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def compose(operator: Operator, shape: Shape, unit: Unit, rng: Random, others: S
     """
     changes = list(operator.find(unit, rng))
     if not changes:
-        raise Refused("no site")
+        raise NoSite("no site")
     change = rng.choice(changes)
     draft = _draft(operator, shape, unit, change, rng, others)
     for text in (draft.new, draft.old):
@@ -118,7 +122,7 @@ def _draft(
         return _Draft(None, splice(unit.text, right), right)
     if shape == "block":
         return _Draft(_without_block(unit, (*right, *wrong), rng), splice(unit.text, right), right)
-    added = bool(change.good) and rng.random() < 0.5
+    added = bool(change.good) and (rng.random() < 0.5 or (change.fresh and not operator.harmless))
     old = unit.text if added else splice(unit.text, wrong)
     extra = _extra(unit, (*right, *wrong), rng, others) if shape == "beside" else ()
     splices = (*right, *extra)

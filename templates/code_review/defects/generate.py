@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 
 from understudy.core.errors import BadInput
-from understudy.templates.code_review.defects.compose import Made, Refused, compose
+from understudy.templates.code_review.defects.compose import Made, NoSite, Refused, compose
 from understudy.templates.code_review.defects.records import Specimen
 from understudy.templates.code_review.defects.registry import Operator, Shape, all_operators
 from understudy.templates.code_review.defects.source import Piece, Source, pieces, standard_library
@@ -20,8 +20,11 @@ Tally = Counter[tuple[str, str]]
 
 _SHAPES: dict[Shape, int] = {"edit": 35, "beside": 30, "block": 15, "function": 20}
 """Shares in percent, the same for defects and clean diffs."""
-_PLAIN = 0.5
+_PLAIN = 0.3
 """Share of the clean diffs that come from a harmless operator and not from a defect's counterpart."""
+_PATIENCE = 20
+"""Functions tried in one shape before another one is drawn."""
+_CHANCES = 3
 _TEST_WEIGHT = 3.0
 """Tests are three quarters of the standard library; the draw leans against them by this much."""
 
@@ -67,13 +70,22 @@ def drawn(
         if name not in known:
             raise BadInput(f"{name!r} is not a defect operator; known are {', '.join(known)}")
     found = [piece for source in (standard_library() if sources is None else sources) for piece in pieces(source)]
-    yield from _Draw(rng, [known[name] for name in chosen], found, Counter() if tally is None else tally).take(count)
+    others = [one for one in known.values() if one.harmless and not one.reverses]
+    tally = Counter() if tally is None else tally
+    yield from _Draw(rng, [known[name] for name in chosen], others, found, tally).take(count)
 
 
 class _Draw:
     """The state of one run: which functions are used up, which operators are due."""
 
-    def __init__(self, rng: Random, operators: Sequence[Operator], found: Sequence[Piece], tally: Tally) -> None:
+    def __init__(
+        self,
+        rng: Random,
+        operators: Sequence[Operator],
+        others: Sequence[Operator],
+        found: Sequence[Piece],
+        tally: Tally,
+    ) -> None:
         self.rng = rng
         self.found = found
         self.tally = tally
@@ -85,7 +97,8 @@ class _Draw:
         self.defects = [one for one in operators if not one.harmless]
         self.counterparts = [one for one in operators if one.reverses]
         self.plain = [one for one in operators if one.harmless and not one.reverses]
-        self.others = tuple(self.plain)
+        self.misshapen: dict[str, dict[int, None]] = {one.name: {} for one in operators}
+        self.others = tuple(self.plain or others)
         self.decks: dict[int, list[Operator]] = {}
         self.sides = [side for side in ([self.defects], [self.plain, self.counterparts]) if any(side)]
 
@@ -113,8 +126,10 @@ class _Draw:
             return None
         if shape not in operator.shapes:
             shape = self.rng.choices(list(operator.shapes), [_SHAPES[one] for one in operator.shapes])[0]
-        for index in self.left.setdefault(operator.name, self._candidates(operator)):
-            made = None if index in self.used else self._try(operator, shape, self.found[index])
+        for failed, index in enumerate(self.left.setdefault(operator.name, self._candidates(operator))):
+            if (failed and failed % _PATIENCE == 0) or index in self.misshapen[operator.name]:
+                shape = self.rng.choice(operator.shapes)
+            made = None if index in self.used else self._try(operator, shape, index)
             if made:
                 self.used.add(index)
                 return made
@@ -140,17 +155,22 @@ class _Draw:
             piece = self.found[index]
             if index not in self.used and piece.kind in operator.kinds and operator.wants.search(piece.text):
                 yield index
+        # Those with a site, but not in the shape that was drawn, get a few more chances before the operator is dropped.
+        for _ in range(_CHANCES):
+            yield from [index for index in self.misshapen[operator.name] if index not in self.used]
 
-    def _try(self, operator: Operator, shape: Shape, piece: Piece) -> Made | None:
+    def _try(self, operator: Operator, shape: Shape, index: int) -> Made | None:
         from libcst import ParserSyntaxError
 
         try:
-            made = compose(operator, shape, Unit(piece), self.rng, self.others)
-            self.tally[operator.name, "made"] += 1
+            made = compose(operator, shape, Unit(self.found[index]), self.rng, self.others)
         except Refused as why:
+            if not isinstance(why, NoSite):
+                self.misshapen[operator.name][index] = None
             self.tally[operator.name, str(why)] += 1
             return None
         except ParserSyntaxError:
             self.tally[operator.name, "LibCST cannot parse it"] += 1
             return None
+        self.tally[operator.name, "made"] += 1
         return made

@@ -15,9 +15,12 @@ _SMELLS = re.compile(
     | \b(md5|sha1)\b | \bimport[ ]\* | ^[ ]*assert[ ]*\( | \bverify=False
     | ^[ ]*def[ ].*=[ ]?(\[|\{|list\(|dict\(|set\() | \bnot[ ][\w.]+[ ](in|is)[ ]
     | ^[ ]*\#[ ]*(if|for|def|return|import|print|self\.|\w+[ ]=|\w+\()
-    | \.warn\( | \blogg(er|ing)\.\w+\(f["'] | \btime\.sleep\(
+    | \.warn\( | \bexcept[ ](Base)?Exception\b
+    | assertRaises\(Exception\b | \.readlines\(\) | \bsorted\([^()]*\)\[ | \.pop\(0\)
+    | \blogg(er|ing)\.\w+\(f["'] | \btime\.sleep\(
     | \b(id|type|list|dict|str|input|filter|map|object|bytes|hash|max|min|sum|len|all|any|next|dir|vars)[ ]=[ ]
-    | ^[ ]*\w+[ ]=[ ]lambda | ;[ ]*\w+
+    | ^[ ]*[a-z]+[A-Z]\w*[ ]=[ ] | ^[ ]*[lOI][ ]=[ ] | ^[ ]*\w+[ ]=[ ]open\( | \.acquire\(\)$
+    | \b(urlopen|create_connection)\((?!.*timeout) | ^[ ]*\w+[ ]=[ ]lambda | ;[ ]*\w+
     """,
     re.MULTILINE | re.VERBOSE,
 )

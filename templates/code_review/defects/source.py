@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -62,10 +62,14 @@ class Piece:
         return [margin + line if line else line for line in text.removesuffix("\n").split("\n")] if text else []
 
 
-def standard_library() -> Iterator[Source]:
-    """Yield every usable file of the running interpreter's standard library, in the order of their names."""
+def standard_library(projects: Container[str] | None = None) -> Iterator[Source]:
+    """Yield the usable files of the running interpreter's standard library, in the order of their names.
+
+    With ``projects``, only files of these modules and packages, their tests included.
+    """
     root = Path(sysconfig.get_path("stdlib"))
-    return _files(root, sorted(root.rglob("*.py")))
+    files = sorted(root.rglob("*.py"))
+    return _files(root, [one for one in files if projects is None or _project(_path(root, one)) in projects])
 
 
 def installed_packages(names: Iterable[str]) -> Iterator[Source]:
@@ -77,7 +81,7 @@ def installed_packages(names: Iterable[str]) -> Iterator[Source]:
 
 def _files(root: Path, files: Iterable[Path]) -> Iterator[Source]:
     for file in files:
-        path = file.relative_to(root).as_posix()
+        path = _path(root, file)
         if path.startswith(_LEFT_OUT) or file.stat().st_size > _MAX_FILE:
             continue
         try:
@@ -88,12 +92,16 @@ def _files(root: Path, files: Iterable[Path]) -> Iterator[Source]:
             yield Source(_project(path), path, text)
 
 
+def _path(root: Path, file: Path) -> str:
+    return file.relative_to(root).as_posix()
+
+
 def _project(path: str) -> str:
     """Return the module or package a file belongs to; the tests of a module belong to it."""
     parts = path.removesuffix(".py").split("/")
     if parts[0] == "test" and len(parts) > 1:
         parts = parts[1:]
-    return parts[0].removeprefix("test_").lstrip("_") or parts[0]
+    return parts[0].lstrip("_").removeprefix("test_") or parts[0]
 
 
 def pieces(source: Source) -> Iterator[Piece]:

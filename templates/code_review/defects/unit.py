@@ -7,10 +7,10 @@ not mean to touch stays byte for byte, and every line number is known exactly.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from understudy.templates.code_review.defects.source import Piece
 
@@ -40,6 +40,8 @@ class Change:
     """Offset in the unit's text whose line the comment belongs to afterwards; -1: where the first splice begins."""
     down: int = 0
     """Lines below the anchor's."""
+    fresh: bool = False
+    """Whether the change is a defect only beside code as it was, so that ``good`` may not stand before it."""
 
 
 def splice(text: str, splices: Iterable[Splice]) -> str:
@@ -158,10 +160,14 @@ class Unit:
             return None
         return self.whole(body[0])[0], self.whole(body[-1])[1]
 
+    def siblings(self, statement: Any) -> list[Any]:
+        """Return the statements of the block that one belongs to."""
+        above: Any = self.parent(statement)
+        return list(above.body)
+
     def following(self, statement: Any) -> list[Any]:
         """Return the statements behind one in its own block."""
-        above: Any = self.parent(statement)
-        block = list(above.body)
+        block = self.siblings(statement)
         return block[block.index(statement) + 1 :]
 
     def is_docstring(self, statement: Any) -> bool:
@@ -244,6 +250,20 @@ class Unit:
         end = self.whole(statement)[1]
         return Splice(end, end, _with_margin(self.margin(statement), text))
 
+    def unwrapped(self, node: Any, head: str) -> Splice | None:
+        """Return the splice that puts a line and a with statement's own block, one level out, in its place."""
+        body = self.body(node)
+        if not body or "\n" in self.text[self.start(node) : self.start(node.items[0])]:
+            return None
+        (start, end), inner = self.whole(node), self.whole(body[0])[0]
+        end = max(end, self.whole(body[-1])[1])
+        extra = len(self.margin(body[0])) - len(self.margin(node))
+        lines = self.text[inner:end].split("\n")
+        if any(line[:extra].strip() for line in lines) or '"""' in self.text[inner:end]:
+            return None
+        text = "\n".join(line[extra:] for line in lines)
+        return Splice(start, end, f"{self.margin(node)}{head}\n{text}")
+
     def rename(self, old: str, new: str, *, within: Any = None) -> tuple[Splice, ...]:
         """Return the splices that rename a local variable; attributes and keywords of that name stay."""
         found = []
@@ -267,8 +287,7 @@ def _children(node: Any) -> Iterator[Any]:
     """Yield the nodes right below one; three times as fast as LibCST's own ``children``, which walks with a visitor."""
     from libcst import CSTNode
 
-    kind: Any = type(node)
-    for name in _fields(kind):
+    for name in _fields(cast(Hashable, type(node))):
         value = getattr(node, name)
         for child in value if isinstance(value, (tuple, list)) else (value,):
             if isinstance(child, CSTNode):

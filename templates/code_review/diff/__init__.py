@@ -6,7 +6,30 @@ line, file or name is lost or guessed.
 
 from __future__ import annotations
 
+from understudy.templates.code_review.diff.hunks import read_excerpt
 from understudy.templates.code_review.diff.reader import read_patch
-from understudy.templates.code_review.diff.records import Anchor, FileDiff, Hunk, Line, Patch, Refusal, Side, Status
+from understudy.templates.code_review.diff.records import (
+    Anchor,
+    FileDiff,
+    Hunk,
+    Line,
+    NotUnderstood,
+    Patch,
+    Refusal,
+    Side,
+    Status,
+)
 
-__all__ = ["Anchor", "FileDiff", "Hunk", "Line", "Patch", "Refusal", "Side", "Status", "read_patch"]
+__all__ = [
+    "Anchor",
+    "FileDiff",
+    "Hunk",
+    "Line",
+    "NotUnderstood",
+    "Patch",
+    "Refusal",
+    "Side",
+    "Status",
+    "read_excerpt",
+    "read_patch",
+]

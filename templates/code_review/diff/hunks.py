@@ -8,13 +8,14 @@ a neutral name, and what it returns must be what the patch says, line by line.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from unidiff.errors import UnidiffParseError
 from unidiff.patch import PatchSet
 
 from understudy.templates.code_review.diff.records import Hunk, Line, NotUnderstood
 
-__all__ = ["is_hunk_header", "read_hunks"]
+__all__ = ["is_hunk_header", "read_excerpt", "read_hunks"]
 
 _HEADER = re.compile(r"@@ -([0-9]+)(?:,([0-9]+))? \+([0-9]+)(?:,([0-9]+))? @@[^\n]*\n")
 _NEUTRAL = ("--- a/file\n", "+++ b/file\n")
@@ -63,14 +64,36 @@ def read_hunks(lines: list[str], start: int) -> tuple[tuple[Hunk, ...], int]:
     Raises:
         NotUnderstood: the lines are not those that the headers announce, or ``git apply`` could not place them.
     """
+    frames, end = _frames(lines, start)
+    _check_order(frames)
+    return _typed(frames), end
+
+
+def read_excerpt(lines: list[str]) -> tuple[Hunk, ...]:
+    """Read some of a file's hunks: as exact as :func:`read_hunks`, but hunks in between may be left out.
+
+    Raises:
+        NotUnderstood: the lines are not those that the headers announce, or something else stands among them.
+    """
+    frames, end = _frames(lines, 0)
+    if end < len(lines) or not frames:
+        raise NotUnderstood("something else than hunks stands there", end)
+    for before, after in pairwise(frames):
+        if after.old_begin < before.old_begin + before.old_length or after.new_begin < before.new_begin + (
+            before.new_length
+        ):
+            raise NotUnderstood("its hunks overlap or are out of order", after.index)
+    return _typed(frames)
+
+
+def _frames(lines: list[str], start: int) -> tuple[list[_Frame], int]:
     frames: list[_Frame] = []
     end = start
     while end < len(lines) and lines[end].startswith("@@ -"):
         frame = _Frame(lines[end], end)
         end = _collect(lines, end + 1, frame)
         frames.append(frame)
-    _check_order(frames)
-    return _typed(frames), end
+    return frames, end
 
 
 def _collect(lines: list[str], start: int, frame: _Frame) -> int:

@@ -35,7 +35,7 @@ def _single(unit: Unit, node: Any) -> tuple[str, str, str] | None:
     "off_by_one",
     "bug",
     "major",
-    r"\blen\(",
+    r"(<|>=) len\(|range\((\w+, )?len\(|\[len\(",
     "Off by one: `{new}` goes past the last index of `{sequence}`.",
     "`{new}` lets the index reach the length of `{sequence}`, where there is no element.",
     "The boundary `{new}` is one too high; `{sequence}` ends before it.",
