@@ -48,6 +48,8 @@ class Scenario:
         self.fake.hang_seconds = 3.3
         self.faulty = self.rng.choice([0.05, 0.1, 0.2, 0.35])
         self.hanging = self.rng.random() < 0.05
+        if self.hanging:  # each costs the client's whole patience
+            self.faulty = 0.02
         self.busy = self.rng.choice([0.0, 0.05, 0.15])
         self.verdict = Verdict()
         self.calm = False
