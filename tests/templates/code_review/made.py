@@ -53,7 +53,7 @@ def generation(comments: list[dict[str, Any]], chance: float, finish: Any = "sto
     text = json.dumps({"comments": comments}, separators=(",", ":"))
     place = len('{"comments":[')
     steps = ((place, 0.0), (place + 1, math.log(chance)), (len(text), 0.0))
-    return Generation(text, finish, 10, 3, math.log(chance), chance, 0.0, steps)
+    return Generation(text, finish, 10, 3, math.log(chance), chance, 0.0, steps=steps)
 
 
 class Scripted:

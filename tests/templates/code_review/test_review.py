@@ -139,9 +139,9 @@ def test_the_chance_of_each_comment_is_read_from_the_token_that_opens_it() -> No
     for piece, rate in zip(pieces, rates, strict=True):
         at += len(piece)
         steps.append((at, rate))
-    made = Generation(text, "stop", 1, len(pieces), 0.0, None, 0.0, tuple(steps))
+    made = Generation(text, "stop", 1, len(pieces), 0.0, None, 0.0, steps=tuple(steps))
     assert chances(made) == [pytest.approx(0.8), pytest.approx(0.45)]
-    silent = Generation('{"comments":[]}', "stop", 1, 2, 0.0, None, 0.0, ((13, 0.0), (15, math.log(0.7))))
+    silent = Generation('{"comments":[]}', "stop", 1, 2, 0.0, None, 0.0, steps=((13, 0.0), (15, math.log(0.7))))
     assert chances(silent) == [] and chance_of_none(silent) == pytest.approx(0.7)
 
 
