@@ -28,6 +28,7 @@ from understudy.core.settings import load_settings
 from understudy.templates.code_review.calibration import Scored, measured, scored
 from understudy.templates.code_review.data import cases, examples_of
 from understudy.templates.code_review.labels import category_of, severity_of
+from understudy.templates.code_review.metrics import text_scores
 from understudy.templates.code_review.schema import CATEGORIES, SEVERITIES
 
 _DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -104,7 +105,7 @@ def judged_comments(path: Path) -> None:
 
 def quiet_threshold(examples: Sequence[Example], found: Sequence[Scored]) -> float:
     """Return the lowest threshold that keeps to the wanted noise on validation data."""
-    tried = sorted({score for _, score, _ in found})
+    tried = sorted({one.necessity for one in found})
     return next((one for one in tried if measured(examples, found, one)["comments_per_clean"] <= _NOISE), 1.0)
 
 
@@ -115,13 +116,14 @@ def report(name: str, examples: Sequence[Example], found: Sequence[Scored], thre
         f"{result['recall']:.3f}, precision {result['precision']:.3f}, {result['comments_per_clean']:.3f} comments per "
         f"clean change (threshold {threshold:.4f})"
     )
-    hits = Counter(examples[index].meta["operator"] for index, score, hit in found if hit and score >= threshold)
+    kept = [one for one in found if one.necessity >= threshold]
+    hits = Counter(examples[one.example].meta["operator"] for one in kept if one.is_right)
     totals = Counter(example.meta["operator"] for example in examples if example.output["comments"])
     print("   by operator: " + ", ".join(f"{one} {hits[one]}/{total}" for one, total in sorted(totals.items())))
     noise: defaultdict[str, int] = defaultdict(int)
-    for index, score, _ in found:
-        if score >= threshold and not examples[index].output["comments"]:
-            noise[examples[index].meta["operator"]] += 1
+    for one in kept:
+        if not examples[one.example].output["comments"]:
+            noise[examples[one.example].meta["operator"]] += 1
     print("   disturbed: " + (", ".join(f"{one} {count}" for one, count in sorted(noise.items())) or "never"))
 
 
@@ -129,14 +131,28 @@ def necessity(name: str, examples: Sequence[Example], found: Sequence[Scored]) -
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     best: defaultdict[int, float] = defaultdict(float)
-    for index, score, _ in found:
-        best[index] = max(best[index], score)
+    for one in found:
+        best[one.example] = max(best[one.example], one.necessity)
     truth = [bool(example.output["comments"]) for example in examples]
     scores = [best[index] for index in range(len(examples))]
     print(
         f"{name}: necessity PR-AUC {average_precision_score(truth, scores):.3f} (chance "
         f"{sum(truth) / len(truth):.3f}), ROC-AUC {roc_auc_score(truth, scores):.3f}"
     )
+
+
+def texts(examples: Sequence[Example], found: Sequence[Scored], training: Sequence[Example]) -> None:
+    """BLEU and chrF of the best candidate's words on defective changes, never without the baselines."""
+    best: dict[int, Scored] = {}
+    for one in sorted(found, key=lambda one: one.necessity):
+        best[one.example] = one
+    defective = [index for index, example in enumerate(examples) if example.output["comments"]]
+    wanted = [examples[index].output["comments"][0]["message"] for index in defective]
+    given = [best[index].message if index in best else "" for index in defective]
+    common = Counter(one["message"] for example in training for one in example.output["comments"]).most_common(1)
+    if wanted and common:
+        for name, (bleu, chrf) in text_scores(wanted, given, common[0][0]).items():
+            print(f"   words of {len(wanted)} comments, {name}: BLEU {bleu:.1f}, chrF {chrf:.1f}")
 
 
 def main() -> None:
@@ -163,6 +179,7 @@ def main() -> None:
     found = scored(test, engine.generate)
     report(f"test (modules never trained on; wanted {_FOUND} found at {_NOISE})", test, found, threshold)
     necessity("test", test, found)
+    texts(test, found, splits["train"])
     settings = load_settings(None).model_validate(version.settings)
     count = token_counter(load_tokenizer(resolve_base("seedling")))
     for path in options.held_out:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from understudy.core.records import Example
 from understudy.templates.code_review.diff import FileDiff
@@ -18,8 +18,16 @@ __all__ = ["Scored", "calibrated", "measured", "scored"]
 _FLOOR = 0.02
 """Candidates less necessary than this are never worth a comment."""
 
-Scored = tuple[int, float, bool]
-"""Number of the example, necessity of a comment on it, and whether it stands on a true one's line."""
+
+class Scored(NamedTuple):
+    """A comment that a model would make on an example."""
+
+    example: int
+    """0-based number of the example."""
+    necessity: float
+    is_right: bool
+    """Whether it stands on a true one's line."""
+    message: str
 
 
 def scored(examples: Sequence[Example], model: Model, floor: float = _FLOOR) -> list[Scored]:
@@ -36,7 +44,7 @@ def scored(examples: Sequence[Example], model: Model, floor: float = _FLOOR) -> 
             and one.place.start <= place.line
             for place in places
         )
-        found.append((one.piece, one.necessity or 0.0, hit))
+        found.append(Scored(one.piece, one.necessity or 0.0, hit, one.remark.message))
     return found
 
 
@@ -46,18 +54,18 @@ def calibrated(examples: Sequence[Example], model: Model, precision: float) -> d
     Where none reaches it, the threshold is 1: a model that is never right often enough stays silent.
     """
     found = scored(examples, model)
-    best = threshold_for([score for _, score, _ in found], [hit for _, _, hit in found], precision)
+    best = threshold_for([one.necessity for one in found], [one.is_right for one in found], precision)
     threshold = 1.0 if best is None else best
     return {"threshold": threshold, **measured(examples, found, threshold)}
 
 
 def measured(examples: Sequence[Example], found: Sequence[Scored], threshold: float) -> dict[str, Any]:
     """Return precision, recall and comments per clean change of the comments at or above a threshold."""
-    kept = [(index, hit) for index, score, hit in found if score >= threshold]
+    kept = [one for one in found if one.necessity >= threshold]
     wanted = [len(example.output["comments"]) for example in examples]
-    hits = sum(hit for _, hit in kept)
+    hits = sum(one.is_right for one in kept)
     clean = sum(not count for count in wanted)
-    beside = sum(not wanted[index] for index, _ in kept)
+    beside = sum(not wanted[one.example] for one in kept)
     return {
         "precision": hits / len(kept) if kept else 0.0,
         "recall": min(hits / max(sum(wanted), 1), 1.0),
