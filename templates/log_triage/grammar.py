@@ -72,7 +72,7 @@ def _forms(word: str) -> Iterator[str]:
     yield from (word.rstrip(_EDGE), word.strip(_EDGE))
     yield word.rpartition("@")[0]
     for separator in (":", "/", "@", "."):
-        if separator in word:
+        if separator in word and not (separator == "@" and word[0] == "@"):  # nobody calls @scope/name scope/name
             yield from (part.rstrip(_EDGE) for part in word.split(separator))
     for path in word.split(":"):  # /home/runner/work/a/a/src/b.c is known as src/b.c, too
         folders = path.rstrip(_EDGE).split("/")
