@@ -25,6 +25,8 @@ _MAX_PROSE = 80
 _WORD = re.compile(r"[^\s`\"'\\<>(){}\[\],;=|]+")
 _EDGE = ".:!?*#&$~^"
 """Punctuation around a name."""
+_AT = re.compile(r"(?<=[^/])@")
+"""Between a name and its version or host, but not before a scope: nobody calls the package @scope/name scope/name."""
 _PART = re.compile(r"[\w.@+-]*\w")
 _SPAN = re.compile(
     r"'[^'\\]{1,60}'|\"[^\"\\]{1,60}\"|[\w.]*\[[^\[\]\\]{0,60}\]|\{[^{}\\]{0,60}\}|\w+<[^<>\\]{1,40}>|[(){};,\]\[]"
@@ -71,9 +73,10 @@ def _forms(word: str) -> Iterator[str]:
     """Yield the names in one word, the longest first: ``./a/b.py:3:`` is known as ``./a/b.py``, too."""
     yield from (word.rstrip(_EDGE), word.strip(_EDGE))
     yield word.rpartition("@")[0]
-    for separator in (":", "/", "@", "."):
-        if separator in word and not (separator == "@" and word[0] == "@"):  # nobody calls @scope/name scope/name
+    for separator in (":", "/", "."):
+        if separator in word:
             yield from (part.rstrip(_EDGE) for part in word.split(separator))
+    yield from (part.rstrip(_EDGE) for part in _AT.split(word))
     for path in word.split(":"):  # /home/runner/work/a/a/src/b.c is known as src/b.c, too
         folders = path.rstrip(_EDGE).split("/")
         yield from ("/".join(folders[-depth:]) for depth in range(2, min(len(folders), 6)))
