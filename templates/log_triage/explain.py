@@ -80,6 +80,8 @@ def explain(
 
     Without a model the rules answer. A log in which nothing points at a failure is not shown to the model at all. A
     model's answer that fails a check is replaced by the rules' verdict, and the problems say so; a cut-off answer too.
+    Where the model confirms the rules' reading, category and a line of evidence, it is told in the rules' words: their
+    names are filled in from the log by code, and a small model may miscopy one.
 
     Args:
         name: the log's name, for the evidence.
@@ -106,6 +108,9 @@ def explain(
     problems = checks.check(log, answer)
     if problems:
         return _shaped(name, selection, log, rules.diagnose(log), RULES, None, problems, 0.0)
+    reading = rules.diagnose(log)
+    if reading.category == answer.category and not set(reading.evidence).isdisjoint(answer.evidence):
+        answer = answer.model_copy(update={"root_cause": reading.root_cause, "fix": reading.fix})
     return _shaped(name, selection, log, answer, model_id, generation.confidence, [], min_confidence)
 
 

@@ -95,6 +95,15 @@ def test_a_right_answer_is_shown_with_quotes_taken_from_the_log() -> None:
     assert quote.quote == "FAILED tests/test_cart.py::test_total - assert 3 == 4\nE       assert 3 == 4"
 
 
+def test_where_the_model_confirms_the_rules_reading_it_is_told_in_the_rules_words() -> None:
+    place = position_of("FAILED tests")
+    rules = run()
+    confirmed = run(model=Model(answer(evidence=[place], root_cause="It fails.", fix="Look.")))
+    assert (confirmed.root_cause, confirmed.fix, confirmed.model) == (rules.root_cause, rules.fix, "triage-1")
+    other = run(model=Model(answer(category="other", evidence=[place], root_cause="It stops.", fix="Look.")))
+    assert (other.root_cause, other.fix) == ("It stops.", "Look.")
+
+
 def test_lines_apart_are_quoted_apart_and_in_order_and_once() -> None:
     first, last = position_of("FAILED"), position_of("1 failed")
     found = run(model=Model(answer(evidence=[last, first, first])))
