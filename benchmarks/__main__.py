@@ -1,4 +1,7 @@
-"""Run every benchmark: ``make bench`` or ``python -m benchmarks``. One that fails is named, the others still run."""
+"""Run the benchmarks: ``make bench`` or ``python -m benchmarks``. One that fails is named, the others still run.
+
+With ``--long`` also those that train for an hour and more.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +17,17 @@ _SCRIPTS = (
     "held_out",
     "explain_logs",
     "diffs",
-    "defects",
-    "reviews",
     "tickets",
-    "tickets_stack",
     "evals_gate",
     "evals_monitor",
     "github_bot",
-    "training/methods",
-    "training/sft",
-    "training/dpo",
 )
+_LONG = ("defects", "reviews", "evals_speed", "tickets_stack", "training/methods", "training/sft", "training/dpo")
 
 
 def main() -> None:
     failed = []
-    for name in _SCRIPTS:
+    for name in (*_SCRIPTS, *(_LONG if "--long" in sys.argv[1:] else ())):
         print(f"== {name}", flush=True)
         if subprocess.run([sys.executable, Path(__file__).parent / f"{name}.py"], check=False).returncode != 0:
             failed.append(name)
