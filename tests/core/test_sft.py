@@ -265,7 +265,7 @@ def test_a_run_killed_in_the_middle_ends_as_if_nothing_had_happened(
 def test_early_stopping_counts_on_after_a_resumption(
     plain: Outcome, run: Callable[..., Outcome], rows: tuple[list[Row], list[Row]], tmp_path: Path
 ) -> None:
-    """Taught to stop at every token, a model is best after its first epoch, and the second bad one after it ends the run."""
+    """Taught to stop at every token, a model is best after one epoch, and the second bad one after it ends the run."""
     nonsense = [Row(r.input_ids, [x if x == IGNORE else r.labels[-1] for x in r.labels]) for r in rows[0]]
     settings = QUICK.model_copy(update={"epochs": 6, "warmup": 0.0, "early_stopping_patience": 2})
     bad: dict[str, Any] = {"start": resolve_base(str(plain.folder)), "training": nonsense}
