@@ -32,7 +32,7 @@ class Rule:
     """Of several such lines the first counts (compilers), not the last."""
     companion: re.Pattern[str] | None = None
     companion_below: bool = False
-    """Look below the line before looking above it."""
+    """Look a few lines below the line, not above it."""
     certain: bool = False
     """The message stays a failure even beside words such as "ignored" or "retry"."""
 

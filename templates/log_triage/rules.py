@@ -20,6 +20,8 @@ _MAX_TEXT = 600
 """Characters of a line that rules look at, so that no pattern can take long."""
 _MAX_NAME = 90
 _COMPANION_LINES = 60
+_BELOW = 15
+"""Source lines."""
 _HEADING = re.compile(r"^\W*(?:\d+ )?(?:[Ff]ailures?|FAIL(?:ED|URES)|failing|ERRORS?|[Ee]rrors?)\W*$")
 _FAINT = 30.0
 """A line that weighs less is no suspect: successes that speak of errors weigh up to 26."""
@@ -84,7 +86,7 @@ def _answer(lines: list[LogLine], position: int, rule: Rule, match: re.Match[str
     names = _names(match)
     evidence = [position]
     if rule.companion is not None:
-        for near in _around(position, len(lines), rule.companion_below):
+        for near in _around(position, lines, rule.companion_below):
             other = rule.companion.search(lines[near].text[:_MAX_TEXT])
             if other:
                 evidence.append(near)
@@ -100,10 +102,12 @@ def _answer(lines: list[LogLine], position: int, rule: Rule, match: re.Match[str
     )
 
 
-def _around(position: int, count: int, below: bool) -> list[int]:
+def _around(position: int, lines: list[LogLine], below: bool) -> list[int]:
     above = list(range(position - 1, max(-1, position - _COMPANION_LINES), -1))
-    after = list(range(position + 1, min(count, position + _COMPANION_LINES)))
-    return after + above if below else above + after
+    after = list(range(position + 1, min(len(lines), position + _COMPANION_LINES)))
+    if below:  # what explains a line from below stands right there; further away it explains another one
+        return [near for near in after if lines[near].number - lines[position].number <= _BELOW]
+    return above + after
 
 
 def _names(match: re.Match[str]) -> dict[str, str]:

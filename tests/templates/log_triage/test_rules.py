@@ -164,3 +164,9 @@ def test_the_line_below_a_heading_is_suspected_and_not_the_heading() -> None:
 
 def test_a_line_that_only_speaks_of_errors_is_no_suspect() -> None:
     assert suspects(_input("Allow some information gathering to give useful error messages", "done")) == []
+
+
+def test_the_reason_of_another_test_is_not_cited() -> None:
+    lines = ("OneTest > a() FAILED", "    java.lang.AssertionError at OneTest.java:10", "TwoTest > b() FAILED")
+    answer = diagnose(_input(*lines))
+    assert "`TwoTest > b()`" in answer.root_cause and answer.evidence == [3]
