@@ -20,8 +20,8 @@ _MAX_TEXT = 600
 """Characters of a line that rules look at, so that no pattern can take long."""
 _MAX_NAME = 90
 _COMPANION_LINES = 60
-_BELOW = 15
-"""Source lines."""
+_BELOW = 30
+"""Source lines; a traceback fits in between."""
 _HEADING = re.compile(r"^\W*(?:\d+ )?(?:[Ff]ailures?|FAIL(?:ED|URES)|failing|ERRORS?|[Ee]rrors?)\W*$")
 _FAINT = 30.0
 """A line that weighs less is no suspect: successes that speak of errors weigh up to 26."""
