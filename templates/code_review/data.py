@@ -10,9 +10,10 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from understudy.core._json_lines import read_json_lines
+from understudy.core.case_files import read_cases
 from understudy.core.errors import BadInput
 from understudy.core.files import sha256_bytes
 from understudy.core.pack import BuildContext, TokenCounter
@@ -161,20 +162,8 @@ def case_of(specimen: Specimen) -> Case:
 
 
 def cases(path: Path) -> Iterator[Case]:
-    """Read a case file.
-
-    Raises:
-        BadInput: it is missing, is no xz file, or a line is no case; the line is named.
-    """
-    try:
-        with lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                try:
-                    yield Case.model_validate_json(line)
-                except ValidationError as error:
-                    raise BadInput(f"{path}, line {number} is no review case: {error.errors()[0]['msg']}") from None
-    except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} cannot be read: {error}") from None
+    """Read a case file; see :func:`understudy.core.case_files.read_cases`."""
+    return read_cases(path, Case, "review case")
 
 
 def examples_of(found: Sequence[Case], context: BuildContext, origin: str) -> Iterator[Example]:

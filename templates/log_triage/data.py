@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import lzma
 from collections import defaultdict
 from collections.abc import Iterator
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from understudy.core.case_files import read_cases
 from understudy.core.errors import BadInput
 from understudy.core.pack import BuildContext
 from understudy.core.records import Example, Source
@@ -37,20 +35,8 @@ def from_cases(context: BuildContext) -> Iterator[Example]:
 
 
 def cases(path: Path) -> Iterator[Case]:
-    """Read a case file.
-
-    Raises:
-        BadInput: it is missing, is no xz file, or a line is no case; the line is named.
-    """
-    try:
-        with lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                try:
-                    yield Case.model_validate_json(line)
-                except ValidationError as error:
-                    raise BadInput(f"{path}, line {number} is no foundry case: {error.errors()[0]['msg']}") from None
-    except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} cannot be read: {error}") from None
+    """Read a case file; see :func:`understudy.core.case_files.read_cases`."""
+    return read_cases(path, Case, "foundry case")
 
 
 def _examples(found: list[Case], context: BuildContext) -> Iterator[Example]:
