@@ -7,8 +7,7 @@ import keyword
 import re
 
 from understudy.core.records import Problem
-from understudy.templates.code_review.numbered import Place, numbered, place_of
-from understudy.templates.code_review.prompt import section_of
+from understudy.templates.code_review.numbered import Place, numbered, place_of, section_of
 from understudy.templates.code_review.schema import Remark, Review, ReviewInput
 from understudy.templates.code_review.suggestions import breaks_python, commented_lines
 

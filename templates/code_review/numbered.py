@@ -13,7 +13,17 @@ from typing import NamedTuple
 from understudy.templates.code_review.diff import Hunk, Line, NotUnderstood, Side, read_excerpt
 from understudy.templates.code_review.schema import ReviewInput
 
-__all__ = ["MAX_SPAN", "Numbered", "Place", "anchors", "numbered", "place_of", "position_of", "read_hunks_of"]
+__all__ = [
+    "MAX_SPAN",
+    "Numbered",
+    "Place",
+    "anchors",
+    "numbered",
+    "place_of",
+    "position_of",
+    "read_hunks_of",
+    "section_of",
+]
 
 MAX_SPAN = 10
 """Lines that one comment may cover."""
@@ -100,3 +110,8 @@ def position_of(piece: ReviewInput, side: Side, line: int, start: int | None = N
         return None
     lines = str(last) if first == last else f"{first}-{last}"
     return lines if place_of(piece, lines) else None
+
+
+def section_of(header: str) -> str:
+    """Return what stands behind the numbers of a ``@@`` line: usually the enclosing function."""
+    return header.rstrip("\r\n").partition("@@")[2].partition("@@")[2].strip()

@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from understudy.core.pack import TokenCounter
 from understudy.core.redaction import redact
 from understudy.templates.code_review.diff import FileDiff, Hunk, Line, Patch
-from understudy.templates.code_review.prompt import messages, section_of
+from understudy.templates.code_review.numbered import section_of
+from understudy.templates.code_review.prompt import messages
 from understudy.templates.code_review.schema import ReviewInput
 
 __all__ = ["GENERATED", "LINE_CHARACTERS", "Packed", "Piece", "hunk_text", "pack_patch", "path_text"]

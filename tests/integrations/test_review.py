@@ -116,8 +116,8 @@ def test_init_copies_the_settings_the_workflow_and_the_notes_of_code_review(cli:
     ran = cli("init", "code-review")
     assert ran.code == 0, ran.err
     workflow = yaml.safe_load((cli.folder / "understudy-code-review.yml").read_text())
-    assert workflow["permissions"] == {"contents": "read"}
-    scripts = [step["run"] for step in workflow["jobs"]["review"]["steps"]]
+    assert workflow["permissions"] == {} and set(workflow["jobs"]) == {"plan", "post"}
+    scripts = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
     assert not any("${{" in script for script in scripts)
     assert "understudy review" in (cli.folder / "understudy-code-review.md").read_text()
     ran = cli("review", "--json", "--set", "review.skip=[shop/*]", stdin=PATCH)  # the settings here are read
