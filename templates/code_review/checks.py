@@ -11,7 +11,10 @@ from understudy.templates.code_review.numbered import Place, numbered, place_of,
 from understudy.templates.code_review.schema import Remark, Review, ReviewInput
 from understudy.templates.code_review.suggestions import breaks_python, commented_lines
 
-__all__ = ["check", "check_remark", "is_bare_question", "unknown_names"]
+__all__ = ["MAX_MESSAGE", "check", "check_remark", "is_bare_question", "unknown_names"]
+
+MAX_MESSAGE = 600
+"""Characters that people still read under a line."""
 
 _CODE_WORD = re.compile(r"\b[A-Za-z]\w*(?:_\w+)+\b|\b[a-z]+[A-Z]\w*\b|\b[A-Za-z_]\w*(?=\(\))")
 """A word outside backquotes that can only be an identifier: snake_case, camelCase, or called."""
@@ -46,6 +49,8 @@ def check_remark(piece: ReviewInput, remark: Remark) -> list[tuple[str, str]]:
     message = remark.message.strip()
     if not message:
         problems.append(("message", "is empty"))
+    elif len(message) > MAX_MESSAGE:
+        problems.append(("message", f"is longer than {MAX_MESSAGE} characters"))
     elif is_bare_question(message):
         problems.append(("message", "is a question and nothing else"))
     if message.count("`") % 2:

@@ -47,8 +47,9 @@ class Remark(BaseModel):
     """Position in the prompt, or the first and the last of several (``4-6``); code turns it into side and lines."""
     severity: Severity
     category: Category
-    message: str = Field(max_length=600)
-    """One or two sentences; names taken from the change stand in backquotes."""
+    message: str = Field(max_length=6000)
+    """One or two sentences; names taken from the change stand in backquotes. The bound lies above all that the grammar
+    admits, so that whatever was decoded can be read; ``checks.py`` refuses more than people read."""
     suggestion: str | None = Field(default=None, max_length=2000)
     """What the commented lines should be instead, without a final line end; None if nothing so simple helps."""
 

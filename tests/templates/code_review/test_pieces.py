@@ -13,6 +13,8 @@ from understudy.templates.code_review import grammar, prompt
 from understudy.templates.code_review.numbered import Place, anchors, place_of, position_of
 from understudy.templates.code_review.schema import Remark, Review, ReviewInput
 
+from .made import remark
+
 PIECE = ReviewInput(
     path="src/cart.py",
     diff="@@ -1,3 +1,3 @@ def total(items)\n a\n-b = items.first\n+b = items.last\n d\n@@ -9,0 +10,2 @@\n+k\n+l",
@@ -55,6 +57,15 @@ def test_positions_stand_for_the_places_github_knows() -> None:
     assert place_of(PIECE, "5-6") == Place("RIGHT", 10, 11)
     assert position_of(PIECE, "RIGHT", 11, 10) == "5-6"
     assert position_of(PIECE, "RIGHT", 9) is None
+
+
+def test_the_longest_message_that_the_grammar_admits_can_be_read() -> None:
+    name = "n" * 80
+    piece = PIECE.model_copy(update={"diff": f"@@ -1 +1 @@\n-a\n+{name}\n"})
+    words = "-" * 8 + ("-" * 8).join([name] * 12) + "-" * 8
+    message = "x" * 160 + f"`{words}`{'x' * 160}" * 4
+    assert grammar.can_write(piece, message) and not grammar.can_write(piece, message + "x")
+    assert Review.model_validate({"comments": [remark("2", message=message)]})
 
 
 @pytest.mark.parametrize("lines", ["0", "7", "4-5", "2-3", "3-3", "6-5", "99999"])

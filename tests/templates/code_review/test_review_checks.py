@@ -35,6 +35,7 @@ def test_a_good_comment_has_no_problem() -> None:
         ({"lines": "9"}, "lines", "9 is no line"),
         ({"lines": "2-3"}, "lines", "2-3 is no line"),
         ({"message": "  "}, "message", "is empty"),
+        ({"message": "It is wrong. " * 60}, "message", "longer than 600"),
         ({"message": "Is this right? Why `prices`?"}, "message", "is a question"),
         ({"message": "See `prices"}, "message", "unclosed"),
         ({"message": "Use `order_total` instead."}, "message", "names 'order_total'"),
