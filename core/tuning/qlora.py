@@ -27,7 +27,7 @@ def quantisation(settings: TrainSettings, *, bf16: bool) -> BitsAndBytesConfig |
     if settings.method != "qlora":
         return None
     if find_spec("bitsandbytes") is None:
-        raise BadInput("method qlora needs bitsandbytes: pip install 'understudy[qlora]', or set train.method to lora")
+        raise BadInput("method qlora needs bitsandbytes: pip install 'bitsandbytes>=0.46', or set train.method to lora")
     import torch
     from transformers import BitsAndBytesConfig
 

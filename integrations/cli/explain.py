@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from understudy.core.errors import BadInput
 from understudy.integrations.cli._console import (
     JsonOption,
     SetOption,
     SettingsOption,
     print_json,
     read_settings,
-    stderr,
     stdout,
 )
+from understudy.integrations.cli._engine import engine_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from understudy.core.engines import LocalEngine
-    from understudy.core.settings import Settings
     from understudy.templates.log_triage.explain import Explanation
     from understudy.templates.log_triage.select import Selection
 
-__all__ = ["engine_of", "explain", "print_explanation"]
+__all__ = ["explain", "print_explanation"]
 
 _CONTEXT = 2
 """Lines shown before and after evidence."""
@@ -38,7 +36,9 @@ def explain(
         str | None,
         typer.Option("--model", "-m", help="Model version, alias, or 'rules' [default: the champion, else rules]"),
     ] = None,
-    min_confidence: Annotated[float, typer.Option(help="Abstain below this probability of the category")] = 0.5,
+    min_confidence: Annotated[
+        float, typer.Option(min=0, max=1, help="Abstain below this probability of the category")
+    ] = 0.5,
     as_json: JsonOption = False,
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="Print Markdown for a comment or step summary")
@@ -57,10 +57,12 @@ def explain(
     from understudy.templates.log_triage.select import select
     from understudy.templates.log_triage.sources import open_logs
 
+    if as_json and as_markdown:
+        raise BadInput("choose one of --json and --markdown")
     chosen = read_settings(settings, overrides)
     passed = open_logs(green)[0] if green is not None else None
     logs = open_logs(log)
-    engine, model_id = engine_of(chosen, model)
+    engine, model_id = engine_of(chosen, model, "log-triage")
     count = engine.count_tokens if engine else (lambda text: len(text) // 3 + 1)
     for named in logs:
         selection = select(named, green=passed)
@@ -75,25 +77,6 @@ def explain(
             print_explanation(stdout(), explanation, selection)
 
 
-def engine_of(settings: Settings, model: str | None) -> tuple[LocalEngine | None, str]:
-    """Return the engine and its version id; (None, "rules") when rules are asked for or nothing is promoted."""
-    from understudy.core.registry import CHAMPION, Registry
-    from understudy.templates.log_triage.explain import RULES
-
-    if model == RULES:
-        return None, RULES
-    registry = Registry(Path(settings.registry))
-    if model is None and registry.aliases.read("log-triage", CHAMPION) is None:
-        stderr().print("[dim]no model is promoted in this folder: rules answer (see `understudy demo`)[/dim]")
-        return None, RULES
-    version = registry.get(model or f"log-triage@{CHAMPION}")
-    from understudy.core.models import version_engine
-    from understudy.integrations.cli._console import hardware_of, quiet_libraries
-
-    quiet_libraries()
-    return version_engine(registry, version, hardware_of(settings)), version.id
-
-
 def print_explanation(console: Console, explanation: Explanation, selection: Selection) -> None:
     """Show an explanation in a terminal: heading, sentence, the evidence in red among its neighbours, the fix."""
     from rich.markup import escape
@@ -102,7 +85,8 @@ def print_explanation(console: Console, explanation: Explanation, selection: Sel
     from understudy.templates.log_triage.explain import redacted
     from understudy.templates.log_triage.render import HEADINGS, SUSPICIOUS, plain
 
-    sure = "" if explanation.confidence is None else f"  {explanation.confidence:.0%}"
+    unknown = explanation.category == "unknown"
+    sure = "" if explanation.confidence is None or unknown else f"  {explanation.confidence:.0%}"
     colour = "yellow" if explanation.abstained else "red"
     console.print(
         f"\n[bold {colour}]{HEADINGS[explanation.category]}[/]  [dim]{explanation.category}, {explanation.origin}"
@@ -115,7 +99,7 @@ def print_explanation(console: Console, explanation: Explanation, selection: Sel
     near = sorted({n for c in cited for n in range(c - _CONTEXT, c + _CONTEXT + 1)} & set(lines))
     if cited:
         console.print(f"\n[dim]{escape(plain(explanation.evidence[0].file))}[/dim]")
-        if explanation.category == "unknown":
+        if unknown:
             console.print(SUSPICIOUS)
     for before, number in zip([0, *near], near, strict=False):
         if before and number != before + 1:

@@ -72,6 +72,8 @@ def explain(
     """Say why a run failed: on its summary page, in annotations and, if asked for, in a comment."""
     if sum(given is not None for given in (run_id, job, log)) != 1:
         raise BadInput("name one of RUN_ID, --job ID and --log FILE")
+    if comment and log is not None:
+        raise BadInput("--comment needs a run: a log at hand does not say which pull request it is about")
     chosen = read_settings(settings, overrides)
     if log is not None:
         _explain_log(log, green, junit or [], chosen, model, apply=apply, as_json=as_json, save=save)
@@ -131,13 +133,13 @@ def _explain_log(
 
 def _explained(jobs: list[FailedJob], settings: Settings, model: str | None) -> list[Explained]:
     """Ask the log-triage pack about each log."""
-    from understudy.integrations.cli.explain import engine_of
+    from understudy.integrations.cli._engine import engine_of
     from understudy.integrations.github.explain import Explained
     from understudy.templates.log_triage.explain import explain as answer
     from understudy.templates.log_triage.explain import log_input
     from understudy.templates.log_triage.select import select
 
-    engine, model_id = engine_of(settings, model)
+    engine, model_id = engine_of(settings, model, "log-triage")
     count = engine.count_tokens if engine else (lambda text: len(text) // 3 + 1)
     ask = (lambda request: engine.generate([request])[0]) if engine else None
     found = []

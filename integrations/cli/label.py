@@ -100,13 +100,18 @@ def _answers(settings: Settings, tickets: list[Incoming], model: str | None) -> 
 
 
 def _tickets(title: str | None, body: str, repository: str, file: str | None) -> list[Incoming]:
+    from understudy.core.errors import BadInput
     from understudy.integrations.labelling import Incoming
     from understudy.templates.bug_classification.tables import read_json_rows, read_rows
 
     if title is not None:
         return [Incoming(id="-", title=title, body=body, repository=repository)]
     assert file is not None
-    rows = read_json_rows(sys.stdin.buffer, "standard input") if file == "-" else read_rows(Path(file))
+    rows = list(read_json_rows(sys.stdin.buffer, "standard input") if file == "-" else read_rows(Path(file)))
+    empty = next((row for row in rows if not row.values.keys() & {"title", "body", "description"}), None)
+    if empty is not None:
+        there = ", ".join(sorted(empty.values)) or "nothing"
+        raise BadInput(f"{empty.file}, line {empty.number}: there is neither title nor body, only {there}")
     return [
         Incoming(
             id=row.text("id", "number") or str(row.number),

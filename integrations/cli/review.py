@@ -15,14 +15,13 @@ from understudy.integrations.cli._console import (
     SettingsOption,
     print_json,
     read_settings,
-    stderr,
     stdout,
 )
+from understudy.integrations.cli._engine import engine_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from understudy.core.engines import LocalEngine
     from understudy.core.settings import Settings
     from understudy.templates.code_review.diff import Patch
     from understudy.templates.code_review.review import Comment, ReviewReport
@@ -77,7 +76,7 @@ def review(
         _calibrate(chosen, model, as_json)
         return
     patch = open_patch(diff)
-    engine, model_id = _engine(chosen, model)
+    engine, model_id = engine_of(chosen, model, _PACK)
     count = engine.count_tokens if engine else (lambda text: len(text) // 3 + 1)
     packed = pack_patch(patch, chosen.data.prompt_budget, count, skip=chosen.review.skip, limit=chosen.review.pieces)
     threshold = _threshold(chosen, model_id)
@@ -96,25 +95,6 @@ def review(
         raise BadInput(f"nothing could be reviewed: {patch.refused[0].sentence}")
     if fail_on and any(SEVERITIES.index(one.severity) <= SEVERITIES.index(fail_on) for one in report.comments):
         raise typer.Exit(1)
-
-
-def _engine(settings: Settings, model: str | None) -> tuple[LocalEngine | None, str]:
-    """Return the engine and its version id; (None, "rules") when rules are asked for or nothing is promoted."""
-    from understudy.core.registry import CHAMPION, Registry
-    from understudy.templates.code_review.review import RULES
-
-    if model == RULES:
-        return None, RULES
-    registry = Registry(Path(settings.registry))
-    if model is None and registry.aliases.read(_PACK, CHAMPION) is None:
-        stderr().print(f"[dim]no model is promoted in this folder: rules answer (see `understudy demo {_PACK}`)[/dim]")
-        return None, RULES
-    version = registry.get(model or f"{_PACK}@{CHAMPION}")
-    from understudy.core.models import version_engine
-    from understudy.integrations.cli._console import hardware_of, quiet_libraries
-
-    quiet_libraries()
-    return version_engine(registry, version, hardware_of(settings)), version.id
 
 
 def _threshold_file(settings: Settings, model_id: str) -> Path:
@@ -140,7 +120,7 @@ def _calibrate(settings: Settings, model: str | None, as_json: bool) -> None:
     manifest, splits = dataset_of(settings, None)
     if manifest.pack != _PACK:
         raise BadInput(f"{manifest.id} is no dataset of {_PACK}; set `pack: {_PACK}` in understudy.yaml")
-    engine, model_id = _engine(settings, model)
+    engine, model_id = engine_of(settings, model, _PACK)
     if engine is None:
         raise BadInput("rules have no threshold; name a model with --model, or promote one")
     found = calibrated(splits["validation"], engine.generate, settings.review.precision)

@@ -111,6 +111,8 @@ def explain(
     reading = rules.diagnose(log)
     if reading.category == answer.category and not set(reading.evidence).isdisjoint(answer.evidence):
         answer = answer.model_copy(update={"root_cause": reading.root_cause, "fix": reading.fix})
+    if answer.category == "unknown":  # healthy logs taught the model to say that nothing need be done
+        answer = answer.model_copy(update={"root_cause": rules.NO_CAUSE, "fix": rules.NO_FIX})
     return _shaped(name, selection, log, answer, model_id, generation.confidence, [], min_confidence)
 
 

@@ -13,9 +13,10 @@ from understudy.templates.log_triage import signals
 from understudy.templates.log_triage.rule_table import RULES, Rule
 from understudy.templates.log_triage.schema import LogInput, LogLine, RootCause
 
-__all__ = ["NO_CAUSE", "diagnose", "suspects"]
+__all__ = ["NO_CAUSE", "NO_FIX", "diagnose", "suspects"]
 
 NO_CAUSE = "No known cause is shown in this log."
+NO_FIX = "Let the failing step print what went wrong."
 _MAX_TEXT = 600
 """Characters of a line that rules look at, so that no pattern can take long."""
 _MAX_NAME = 90
@@ -55,7 +56,7 @@ def diagnose(lines: LogInput) -> RootCause:
             transient=False,
             evidence=[],
             root_cause=NO_CAUSE,
-            fix="Let the failing step print what went wrong.",
+            fix=NO_FIX,
         )
     _, position, rule, match = best
     return _answer(lines.lines, position, rule, match)

@@ -179,7 +179,8 @@ def _from_folder(folder: Path) -> list[NamedLog]:
             continue  # one empty or binary file does not spoil a folder; the check below speaks up when none is left
     if not logs:
         raise BadInput(f"{_shown(str(folder))} holds no log: no {', '.join(_SUFFIXES)} file with text in it")
-    return _failed_steps(logs)
+    unpacked_run = all(_STEP_FILE.match(PurePosixPath(name).name) for name in logs)
+    return _failed_steps(logs) if unpacked_run else [logs[name] for name in sorted(logs, key=_natural)]
 
 
 def _from_zip(source: _Opened, name: str) -> list[NamedLog]:

@@ -143,3 +143,9 @@ def test_init_copies_the_pack_s_files(cli: Cli) -> None:
     workflow = yaml.safe_load((cli.folder / "mine" / "understudy-bug-classification.yml").read_text())
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
     assert workflow["permissions"] == {} and not any("${{" in step.get("run", "") for step in steps)
+
+
+def test_a_row_without_a_ticket_is_refused_by_its_line(cli: Cli) -> None:
+    (cli.folder / "rows.csv").write_text("name,text\nAnn,It is slow\n")
+    ran = cli("label", "--file", "rows.csv")
+    assert ran.code == 2 and "rows.csv, line" in ran.err and "neither title nor body, only name, text" in ran.err

@@ -61,6 +61,13 @@ def test_a_folder_gives_one_answer_for_each_log(cli: Cli) -> None:
     assert [explained.out.count(f"logs/{name}.log") for name in ("one", "two")] == [1, 1]
 
 
+def test_of_a_folder_of_unlike_logs_none_is_left_out(cli: Cli) -> None:
+    (cli.folder / "logs").mkdir()
+    (cli.folder / "logs" / "actions.log").write_text("gcc: error: x.c\n##[error]Process completed with exit code 1.\n")
+    (cli.folder / "logs" / "jenkins.log").write_text("gcc: error: y.c\nFinished: FAILURE\n")
+    assert cli("explain", "logs", "--json", "--model", "rules").out.count('"category"') == 2
+
+
 @both
 def test_a_zip_bomb_is_refused(cli: Cli, command: str) -> None:
     with zipfile.ZipFile(cli.folder / "run.zip", "w", zipfile.ZIP_DEFLATED) as archive:

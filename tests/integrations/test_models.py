@@ -120,3 +120,22 @@ def test_export_writes_the_files_and_never_over_a_folder(cli: Cli, versions: lis
 def test_a_version_that_is_not_there_is_refused(cli: Cli, versions: list[ModelVersion]) -> None:
     assert versions[0].id in cli.refused("models", "show", "log-triage-20200101")
     assert "2 model versions" in cli.refused("models", "show", "log-triage-")
+
+
+@pytest.mark.parametrize("command", [("review",), ("explain", "build.log")])
+def test_a_model_of_another_pack_answers_nothing(
+    cli: Cli, versions: list[ModelVersion], command: tuple[str, ...]
+) -> None:
+    (cli.folder / "build.log").write_text("error: it broke\n")
+    other = Registry(cli.folder / ".understudy").register(
+        cli.folder / "made-first",
+        pack="bug-classification",
+        kind="full",
+        base="seedling",
+        base_revision="sha256:0",
+        dataset="bug-classification-000000000000",
+        dataset_digest="0" * 64,
+        settings={},
+    )
+    ran = cli(*command, "--model", other.id, stdin=b"--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n")
+    assert ran.code == 2 and f"{other.id} is a model of bug-classification" in ran.err
