@@ -11,17 +11,20 @@ import json
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from understudy.core.errors import BadInput, Unavailable
 from understudy.core.files import sha256_bytes
 from understudy.evals.forgetting import Tell, before
-from understudy.evals.results import Before
+from understudy.evals.results import Before, Estimate
+from understudy.evals.statistics import wilson
 
 if TYPE_CHECKING:
     from understudy.evals.arms import Engine
@@ -62,9 +65,11 @@ def load_benchmarks(names: Sequence[str], limit: int | None = None, *, batch_siz
     if not names:
         return []
     try:
+        import datasets
         from lm_eval.tasks import TaskManager
     except ImportError as error:
         raise BadInput(f"evaluate.lm_eval_tasks needs lm-eval ({error}): {_INSTALL}") from None
+    datasets.disable_progress_bars()
     for noisy in ("lm_eval", "huggingface_hub", "datasets"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     # lm-eval's own index of 14,000 names takes seconds to read, which task files do not need.
@@ -91,24 +96,23 @@ def benchmark_rows(
         for at, one in enumerate(benchmarks):
             found[at].append(engine.fact(f"lm-eval:{one.digest}", one.run))
             tell(f"lm-eval, {which}", at + 1, len(benchmarks))
-    return [
-        before(
-            f"lm-eval {one.name}",
-            one.metric,
-            pair,
-            alpha,
-            seed,
-            up=one.higher_is_better,
-            gated=all(0 <= score <= 1 for row in pair for score in row),
-        )
-        for one, pair in zip(benchmarks, found, strict=True)
-    ]
+    return [_row(one, pair, alpha, seed) for one, pair in zip(benchmarks, found, strict=True)]
 
 
 def benchmarks_note(limit: int | None) -> str:
     """Return a sentence for the report on how the tasks were run."""
     some = "on all samples" if limit is None else f"on the first {limit} samples of each task"
     return f"Rows named lm-eval come from lm-eval {version('lm_eval')}, {some}, without a chat template."
+
+
+def _row(one: Benchmark, pair: Sequence[Sequence[float]], alpha: float, seed: int) -> Before:
+    shares = all(0 <= score <= 1 for row in pair for score in row)
+    row = before(f"lm-eval {one.name}", one.metric, pair, alpha, seed, up=one.higher_is_better, gated=shares)
+    if not shares or any(theirs != ours for theirs, ours in zip(*pair, strict=True)):
+        return row
+    # A bootstrap of zeros has no width, however few they are: what these samples do not exclude is Wilson's share.
+    end = wilson(0, row.n, alpha).high
+    return row.model_copy(update={"delta": Estimate(value=0.0, low=-end, high=end)})
 
 
 def _is_path(name: str) -> bool:
@@ -185,8 +189,20 @@ def _run(
     model = HFLM(pretrained=engine.model, tokenizer=engine.tokenizer, batch_size=batch_size)
     for kind in _ASKS:
         setattr(model, kind, partial(getattr(model, kind), disable_tqdm=True))
-    found = simple_evaluate(model, tasks=tasks, limit=limit, log_samples=True, bootstrap_iters=0, task_manager=manager)
+    how = {"limit": limit, "log_samples": True, "bootstrap_iters": 0, "task_manager": manager}
+    with _without_noise():
+        found = simple_evaluate(model, tasks=tasks, **how)
     return [score for task in sorted(found["samples"]) for score in _scores(name, metric, found["samples"][task])]
+
+
+@contextmanager
+def _without_noise() -> Iterator[None]:
+    """Keep lm-eval from drawing a bar over ours, and from asking git, which complains outside a repository."""
+    from tqdm import tqdm
+
+    bars = patch("lm_eval.api.task.tqdm", partial(tqdm, disable=True), create=True)
+    with bars, patch("lm_eval.evaluator.get_git_commit_hash", lambda: None, create=True):
+        yield
 
 
 def _scores(name: str, metric: str, samples: Sequence[dict[str, Any]]) -> Iterator[float]:

@@ -103,8 +103,10 @@ def test_a_benchmark_that_was_forgotten_fails_the_gate_and_is_seen_everywhere(tm
 
 
 def test_a_benchmark_that_was_kept_passes_and_too_few_items_decide_nothing(tmp_path: Path) -> None:
-    kept = report(rows(tmp_path / "kept", benchmark("trivia", {1: [1.0, 0.0] * 50, 2: [1.0, 0.0] * 50})))
+    kept = report(rows(tmp_path / "kept", benchmark("trivia", {1: [1.0, 0.0] * 100, 2: [1.0, 0.0] * 100})))
     assert kept.verdict == "pass"
+    same = report(rows(tmp_path / "same", benchmark("trivia", {1: [1.0, 0.0] * 9, 2: [1.0, 0.0] * 9})))
+    assert same.verdict == "inconclusive" and "changed by +0.000 [-0.17" in same.gate.reasons[0]  # type: ignore[union-attr]
     few = report(rows(tmp_path / "few", benchmark("trivia", {1: [1.0, 0.0] * 6, 2: [0.0, 1.0] * 6})))
     assert few.verdict == "inconclusive" and "lm-eval trivia changed by" in few.gate.reasons[0]  # type: ignore[union-attr]
 
