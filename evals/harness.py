@@ -7,9 +7,11 @@ metrics that ``lm-eval`` averages over samples can be compared in pairs, so a pe
 from __future__ import annotations
 
 import difflib
+import inspect
 import json
 import logging
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +36,7 @@ __all__ = ["Benchmark", "benchmark_rows", "benchmarks_note", "load_benchmarks"]
 
 _INSTALL = "pip install 'understudy[lm-eval]'"
 _ASKS = ("loglikelihood", "loglikelihood_rolling", "generate_until")
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 @dataclass(frozen=True)
@@ -126,12 +129,12 @@ def _benchmark(manager: Any, name: str, limit: int | None, batch_size: int) -> B
     if not any(samples):
         raise BadInput(f"the lm-eval task {name} has no samples")
     shown = [[task.dump_config(), _shots(task), docs] for task, docs in zip(tasks, samples, strict=True)]
-    known = json.dumps([version("lm_eval"), limit, metric, shown], default=str, sort_keys=True)
+    known = json.dumps([version("lm_eval"), limit, metric, shown], default=_source, sort_keys=True)
     return Benchmark(
         name=Path(name).stem if _is_path(name) else name,
         metric=metric,
         higher_is_better=bool(tasks[0].higher_is_better()[metric]),
-        digest=sha256_bytes(known.encode("utf-8", "surrogatepass"))[:24],
+        digest=sha256_bytes(_ADDRESS.sub("", known).encode("utf-8", "surrogatepass"))[:24],
         run=partial(_run, manager, name, tasks, metric, limit, batch_size),
     )
 
@@ -170,6 +173,14 @@ def _metric(name: str, tasks: Sequence[Any]) -> str:
             f"{' and that all its tasks share; name its tasks one by one' if len(tasks) > 1 else ''}"
         )
     return "acc_norm" if "acc_norm" in common else common[0]
+
+
+def _source(value: Any) -> str:
+    """Return what a value of a configuration does: the text of a function, which is another object in every process."""
+    try:
+        return inspect.getsource(value)
+    except (TypeError, OSError):
+        return str(value)
 
 
 def _shots(task: Any) -> list[Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import linecache
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -175,6 +177,32 @@ def test_the_limit_and_the_data_change_what_is_remembered_and_reading_again_does
     data = task.with_suffix(".jsonl")
     data.write_text(data.read_text().replace("sky", "sea"))
     assert load_benchmarks([str(task)])[0].digest != first
+
+
+def test_a_function_of_a_task_file_counts_by_its_text_and_not_by_where_it_lies_in_memory(task: Path) -> None:
+    module = task.with_name("shaping.py")
+    task.write_text(task.read_text() + "process_docs: !function shaping.docs\n")
+    found = []
+    for text, time in (("dataset", 1), ("dataset", 2), ("dataset.select([0])", 3)):
+        module.write_text(f"def docs(dataset):\n    return {text}\n")
+        os.utime(module, (time, time))  # lm-eval reads it again
+        linecache.clearcache()
+        found.append(load_benchmarks([str(task)])[0].digest)
+    assert found[0] == found[1] != found[2]
+
+
+def test_the_samples_of_a_groups_tasks_are_pooled(task: Path, engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (one,) = load_benchmarks([str(task)])
+    other = task.with_name("shades.yaml")
+    other.write_text(task.read_text().replace("task: colours", "task: shades"))
+    from lm_eval.tasks import TaskManager
+
+    manager = TaskManager(include_defaults=False)
+    both = manager.load([str(task), str(other)])
+    monkeypatch.setattr(manager, "load", lambda names, load=manager.load: both if names == [str(task)] else load(names))
+    monkeypatch.setattr("lm_eval.tasks.TaskManager", lambda **how: manager)
+    (pooled,) = load_benchmarks([str(task)])
+    assert pooled.run(engine) == one.run(engine) * 2
 
 
 def test_task_files_that_cannot_be_used_are_refused_in_a_sentence(task: Path, tmp_path: Path) -> None:
