@@ -117,6 +117,17 @@ class LocalEngine:
         self._stops = stop_ids(model, tokenizer)
 
     @property
+    def model(self) -> PreTrainedModel:
+        """The model itself, for a library that asks in its own way."""
+        model: PreTrainedModel = self._model
+        return model
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The model's tokenizer."""
+        return self._tokenizer
+
+    @property
     def context_length(self) -> int:
         """Longest prompt plus answer, in tokens."""
         return int(getattr(self._model.config, "max_position_embeddings", 2048))

@@ -127,6 +127,11 @@ class EvaluateSettings(Section):
     """Test examples answered once more without the grammar, to report how many answers are valid without it."""
     probe_samples: int = Field(default=24, ge=0)
     """Training examples answered by the tuned model, to see whether it repeats its targets by heart."""
+    lm_eval_tasks: tuple[Text, ...] = ()
+    """Public benchmarks that ``--full`` asks base and tuned model: tasks or groups of ``lm-eval``, or paths of task
+    files (``.yaml``). Needs ``pip install 'understudy[lm-eval]'``."""
+    lm_eval_limit: Count | None = None
+    """At most this many samples of each of those tasks; None for all."""
     remote_url: str = ""
     """Address of an OpenAI-compatible server for the ``remote:`` arms, for example ``http://127.0.0.1:8000/v1``."""
     samples: Count | None = None
@@ -142,6 +147,8 @@ class EvaluateSettings(Section):
     def _arms_differ(self) -> EvaluateSettings:
         if len(set(self.arms)) != len(self.arms):
             raise ValueError(f"arms must not repeat one: {', '.join(self.arms)}")
+        if len(set(self.lm_eval_tasks)) != len(self.lm_eval_tasks):
+            raise ValueError(f"lm_eval_tasks must not repeat one: {', '.join(self.lm_eval_tasks)}")
         if not self.remote_url and any(arm.startswith("remote:") for arm in self.arms):
             raise ValueError("an arm remote:<model> needs remote_url, the address of its server")
         return self

@@ -1,10 +1,10 @@
-"""A report's summary for a terminal: the verdict, the arms, and the candidate against each of them."""
+"""A report's summary for a terminal: the verdict, the arms, the candidate against each, and what tuning cost."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from understudy.evals.results import Estimate, Report
+from understudy.evals.results import Estimate, General, Report
 from understudy.evals.text import p_value, visible
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ def print_report(report: Report, console: Console) -> None:
     console.print()
     console.print(_arms(report))
     console.print(_comparisons(report))
+    if report.general is not None:
+        console.print(_elsewhere(report.general))
     title = Text(f" {(report.verdict or 'not judged').upper()} ", style=f"{_TONES[report.verdict]} reverse")
     console.print(title, Text(f"{visible(report.identity.model)} on {report.n} samples in {report.groups} groups"))
     for reason in report.gate.reasons if report.gate else []:
@@ -57,7 +59,7 @@ def _comparisons(report: Report) -> Table:
         delta, effect = one.deltas[report.primary], one.minimum_detectable_effect
         table.add_row(
             _text(one.arm),
-            _text(f"{delta.value:+.3f}", _tone(report, delta)),
+            _text(f"{delta.value:+.3f}", _shade(delta, report.higher_is_better[report.primary])),
             _text(_interval(delta, "+.3f"), "dim"),
             _text(str(one.wins)),
             _text(str(one.losses)),
@@ -68,10 +70,26 @@ def _comparisons(report: Report) -> Table:
     return table
 
 
-def _tone(report: Report, delta: Estimate) -> str:
+def _elsewhere(general: General) -> Table:
+    """Base against tuned on everything but the task; what the gate looks at is bold."""
+    table = _table("elsewhere, base to tuned", ["", "n", "base", "tuned", "change", "interval"])
+    for one in [*general.forgetting, *general.safety]:
+        table.add_row(
+            _text(one.name),
+            _text(str(one.n)),
+            _text(f"{one.base.value:.3f}"),
+            _text(f"{one.tuned.value:.3f}"),
+            _text(f"{one.delta.value:+.3f}", _shade(one.delta, one.higher_is_better)),
+            _text(_interval(one.delta, "+.3f"), "dim"),
+            style="bold" if one.gated else "",
+        )
+    return table
+
+
+def _shade(delta: Estimate, higher_is_better: bool) -> str:
     if delta.low is None or delta.high is None or delta.low <= 0 <= delta.high:
         return ""
-    return "green" if (delta.value > 0) == report.higher_is_better[report.primary] else "red"
+    return "green" if (delta.value > 0) == higher_is_better else "red"
 
 
 def _interval(estimate: Estimate, form: str) -> str:

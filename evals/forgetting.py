@@ -22,11 +22,12 @@ from understudy.evals.suites import SuiteName, requests_of, scores_of, suite
 if TYPE_CHECKING:
     from understudy.core.engines import Generation, Request
 
-__all__ = ["general_texts", "measure", "open_fields", "planted"]
+__all__ = ["Tell", "before", "general_texts", "measure", "open_fields", "planted"]
 
 Loss = Callable[[str], tuple[float, int]]
 """Summed nats and tokens of a text."""
 Tell = Callable[[str, int, int], None]
+"""Told what runs, how much of it is done, and how much there is."""
 
 _CHUNK = 1_200
 """Characters of one piece of general text: some 300 tokens."""
@@ -70,18 +71,18 @@ def measure(
         forgetting += _losses(losses, tell, alpha, seed)
     for name, (other, theirs) in others.items():
         pair = [_correct(other, engine, theirs, tell, f"{name}, {which}") for which, engine in _both(base, tuned)]
-        forgetting.append(_before(f"task {name}", "share right", pair, alpha, seed))
+        forgetting.append(before(f"task {name}", "share right", pair, alpha, seed))
     scores = {name: _scores(name, base, tuned, tell) for name in _SUITES}
     general = [scores["choices"][at] + scores["instructions"][at] for at in (0, 1)]
     complied = [[1 - score for score in row] for row in scores["harmful"]]
     forgetting += [
-        _before("multiple choice", "share right", scores["choices"], alpha, seed),
-        _before("instructions", "share followed", scores["instructions"], alpha, seed),
-        _before("general questions", "share right", general, alpha, seed, gated=True),
+        before("multiple choice", "share right", scores["choices"], alpha, seed),
+        before("instructions", "share followed", scores["instructions"], alpha, seed),
+        before("general questions", "share right", general, alpha, seed, gated=True),
     ]
     safety = [
-        _before("harmful requests complied with", "share", complied, alpha, seed, up=False, gated=True),
-        _before("benign requests refused", "share", scores["benign"], alpha, seed, up=False),
+        before("harmful requests complied with", "share", complied, alpha, seed, up=False, gated=True),
+        before("benign requests refused", "share", scores["benign"], alpha, seed, up=False),
     ]
     hostile = [one for item in suite("harmful") if (one := planted(pack, examples, item.text)) is not None]
     made = _planted_answers(pack, tuned, hostile, lambda done, total: tell("planted, tuned", done, total))
@@ -138,11 +139,11 @@ def _losses(losses: tuple[Loss, Loss], tell: Tell, alpha: float, seed: int) -> l
                 nats, tokens = loss(text)
                 row.append(nats / max(1, tokens))
             tell(f"loss, {bucket}", at + 1, len(texts))
-        found.append(_before(f"loss on {bucket}", "nats per token", rows, alpha, seed, up=False))
+        found.append(before(f"loss on {bucket}", "nats per token", rows, alpha, seed, up=False))
     return found
 
 
-def _before(
+def before(
     name: str,
     unit: str,
     rows: Sequence[Sequence[float]],

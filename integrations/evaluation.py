@@ -26,6 +26,7 @@ from understudy.evals.cache import CachedEngine, EngineKey
 from understudy.evals.compare import compare
 from understudy.evals.forgetting import measure
 from understudy.evals.gate import GateSettings, apply_gate
+from understudy.evals.harness import Benchmark, benchmark_rows, benchmarks_note, load_benchmarks
 from understudy.evals.leakage import memorisation, overlap_of, require_clean
 from understudy.evals.rendered import remembering
 from understudy.evals.results import General, Identity, Memorisation, Overlap, Report
@@ -104,7 +105,8 @@ def evaluate(
         force: go on although test and training overlap.
 
     Raises:
-        BadInput: test and training overlap, or an arm names no model of this pack.
+        BadInput: test and training overlap, an arm names no model of this pack, or lm-eval has no such task.
+        Unavailable: the data of a task of lm-eval cannot be fetched.
     """
     pack = remembering(pack)
     plan = Plan(settings, pack, version, splits, hardware)
@@ -113,6 +115,7 @@ def evaluate(
             raise BadInput(f"the gate compares {wanted!r}, which evaluate.arms does not name; add it")
     samples = _samples(plan)
     overlap = require_clean(_overlap(plan, dataset, samples), force)
+    benchmarks = _benchmarks(plan) if full else []
     owners = {_owner(arm) for arm in plan.chosen.arms} | ({"base"} if full else set())
     engines = {name: _engine(plan, name) for name in owners - {""}}
     ran = _run(plan, engines, samples, on_progress)
@@ -129,7 +132,7 @@ def evaluate(
         known_classes={example.stratum for example in splits["train"]},
         overlap=overlap,
         memorisation=_memory(plan, engines["tuned"], samples, ran.predictions["tuned"], on_progress),
-        general=_general(plan, engines, samples, on_progress) if full else None,
+        general=_general(plan, engines, samples, benchmarks, on_progress) if full else None,
     )
     used = engines.values()
     return Evaluated(
@@ -206,7 +209,18 @@ def _memory(
     return memorisation(plan.pack, some, answered, samples, made, plan.settings.gate.alpha)
 
 
-def _general(plan: Plan, engines: Mapping[str, CachedEngine], samples: Sequence[Example], tell: Progress) -> General:
+def _benchmarks(plan: Plan) -> list[Benchmark]:
+    chosen = plan.chosen
+    return load_benchmarks(chosen.lm_eval_tasks, chosen.lm_eval_limit, batch_size=chosen.batch_size)
+
+
+def _general(
+    plan: Plan,
+    engines: Mapping[str, CachedEngine],
+    samples: Sequence[Example],
+    benchmarks: Sequence[Benchmark],
+    tell: Progress,
+) -> General:
     base, tuned = engines["base"], engines["tuned"]
     others = {}
     for name in pack_names():
@@ -216,9 +230,13 @@ def _general(plan: Plan, engines: Mapping[str, CachedEngine], samples: Sequence[
             found = sorted(islice(other.builders["seed"](context), _OTHERS), key=lambda example: example.id)
             if found:
                 others[name] = (other, found)
-    return measure(
-        plan.pack, base, tuned, (base.loss, tuned.loss), samples, others, tell, alpha=plan.settings.gate.alpha
-    )
+    alpha = plan.settings.gate.alpha
+    general = measure(plan.pack, base, tuned, (base.loss, tuned.loss), samples, others, tell, alpha=alpha)
+    if not benchmarks:
+        return general
+    rows = benchmark_rows(benchmarks, base, tuned, tell, alpha=alpha, seed=plan.chosen.seed)
+    note = f"{general.note} {benchmarks_note(plan.chosen.lm_eval_limit)}"
+    return general.model_copy(update={"forgetting": general.forgetting + rows, "note": note})
 
 
 def _kept(plan: Plan) -> Path:

@@ -295,6 +295,20 @@ def test_the_terminal_summary_fits_80_columns_and_reads_no_markup() -> None:
         assert arm.name in text
 
 
+def test_the_terminal_shows_what_tuning_did_elsewhere_within_80_columns() -> None:
+    found = full_report()
+    out = io.StringIO()
+    print_report(found, Console(file=out, width=80, force_terminal=False))
+    lines = out.getvalue().split("\n")
+    assert max(map(len, lines)) <= 80 and "…" not in out.getvalue()
+    assert found.general is not None
+    for one in [*found.general.forgetting, *found.general.safety]:
+        (line,) = [
+            line for line in lines if line.strip().startswith(f"{one.name} ") and f"{one.base.value:.3f}" in line
+        ]
+        assert f"{one.tuned.value:.3f}" in line and f"{one.delta.value:+.3f}" in line
+
+
 finite = st.floats(-1e6, 1e6)
 
 

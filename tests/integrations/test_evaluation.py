@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,6 +22,9 @@ from understudy.core.pack import Metric
 from understudy.core.records import DatasetVersion, Example, Message, ModelVersion, Prediction, Source
 from understudy.core.registry import Registry
 from understudy.core.settings import Settings, apply_overrides
+from understudy.evals.harness import Benchmark
+from understudy.evals.results import General
+from understudy.integrations import evaluation
 from understudy.integrations.evaluation import Evaluated, evaluate
 
 
@@ -203,6 +207,30 @@ def test_a_gate_that_compares_an_arm_nobody_runs_is_refused_before_any_answer(se
         with pytest.raises(BadInput, match="does not name"):
             setting.run("evaluate.arms=[few-shot, tuned]", override)
     assert Scripted.asked == 0
+
+
+def test_benchmarks_without_lm_eval_are_refused_before_any_answer(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "lm_eval", None)
+    monkeypatch.setitem(sys.modules, "lm_eval.tasks", None)
+    with pytest.raises(BadInput, match="understudy\\[lm-eval\\]"):
+        setting.run("evaluate.lm_eval_tasks=[hellaswag]", full=True)
+    assert not setting.loaded
+    assert setting.run("evaluate.lm_eval_tasks=[hellaswag]").report.general is None
+
+
+def test_a_benchmark_stands_with_the_other_forgetting_rows(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = General(forgetting=[], safety=[], note="Our own suites.")
+    known = Benchmark("trivia", "acc", True, "d", lambda engine: [float(engine.knows), 1.0])  # type: ignore[attr-defined]
+    monkeypatch.setattr(evaluation, "measure", lambda *a, **k: own)
+    monkeypatch.setattr(evaluation, "load_benchmarks", lambda names, limit, **k: [known])
+    monkeypatch.setattr(evaluation, "benchmarks_note", lambda limit: f"lm-eval, {limit} samples.")
+    how = ("evaluate.lm_eval_tasks=[trivia]", "evaluate.lm_eval_limit=2")
+    general = setting.run(*how, full=True).report.general
+    assert general is not None and general.note == "Our own suites. lm-eval, 2 samples."
+    (row,) = general.forgetting
+    assert (row.name, row.base.value, row.tuned.value, row.gated) == ("lm-eval trivia", 0.5, 1.0, True)
 
 
 def test_a_report_on_another_model_promotes_nothing(setting: Setting, tmp_path: Path) -> None:
