@@ -168,14 +168,16 @@ def print_review(console: Console, report: ReviewReport, patch: Patch) -> None:
 
 
 def _print_lines(console: Console, comment: Comment, patch: Patch, colour: str) -> None:
-    """Print the commented lines among their neighbours, as the patch has them."""
+    """Print the commented lines among their neighbours, as the patch has them but for secrets."""
     from rich.text import Text
 
     from understudy.core.outside import plain
+    from understudy.core.redaction import redact
 
     file = next(file for file in patch.files if comment.path == file.path.encode("utf-8", "replace").decode())
     hunk = file.hunk_at(comment.side, comment.line)
     assert hunk is not None
+    texts = redact("\n".join(line.text for line in hunk.lines))[0].split("\n")
     first = comment.start_line or comment.line
     hit = [
         index
@@ -185,5 +187,5 @@ def _print_lines(console: Console, comment: Comment, patch: Patch, colour: str) 
     for index in range(max(hit[0] - _CONTEXT, 0), min(hit[-1] + _CONTEXT + 1, len(hunk.lines))):
         line = hunk.lines[index]
         mark = ">" if index in hit else " "
-        text = f"{mark}{line.number:>6} {line.mark or ' '}{plain(line.text)}"
+        text = f"{mark}{line.number:>6} {line.mark or ' '}{plain(texts[index])}"
         console.print(Text(text[:240], style=colour if index in hit else "dim"), soft_wrap=True)

@@ -122,3 +122,9 @@ def test_init_copies_the_settings_the_workflow_and_the_notes_of_code_review(cli:
     assert "understudy review" in (cli.folder / "understudy-code-review.md").read_text()
     ran = cli("review", "--json", "--set", "review.skip=[shop/*]", stdin=PATCH)  # the settings here are read
     assert json.loads(ran.out)["skipped"] == [{"path": "shop/cart.py", "reason": "left out by the settings (shop/*)"}]
+
+
+def test_a_secret_in_the_change_is_called_one_and_not_shown(cli: Cli) -> None:
+    patch = b'--- a/x.py\n+++ b/x.py\n@@ -1 +1,2 @@\n import os\n+password = "kX9vQ2mLr8Tz4WbN"\n'
+    ran = cli("review", "--model", "rules", stdin=patch)
+    assert ran.code == 0 and "secret" in ran.out.lower() and "kX9vQ2mLr8Tz4WbN" not in ran.out + ran.err
