@@ -272,7 +272,7 @@ def test_a_4_bit_base_takes_less_memory_and_every_option_changes_it(base: Base, 
 
 def test_without_bitsandbytes_qlora_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("understudy.core.tuning.qlora.find_spec", lambda name: None)
-    with pytest.raises(BadInput, match=r"pip install 'understudy\[qlora\]'"):
+    with pytest.raises(BadInput, match=r"pip install 'bitsandbytes>=0.46'"):
         quantisation(METHODS["qlora"], bf16=False)
     assert quantisation(METHODS["lora"], bf16=False) is None
 
