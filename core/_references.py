@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from understudy.core.files import canonical_json, sha256_bytes, write_json
@@ -34,14 +34,15 @@ class References:
         """Return the name of a row's tokens, unique over all files."""
         return f"{self.name}:{sha256_bytes(canonical_json([list(part) for part in tokens]).encode())[:32]}"
 
-    def get(self, key: str) -> list[float] | None:
-        """Return the figures kept under ``key``, None when there are none."""
-        return self._known.get(key)
+    def figures(self, keys: Sequence[str], score: Callable[[], list[list[float]]]) -> list[list[float]]:
+        """Return the figures of ``keys`` in their order; ``score`` gives those of all when one is not known yet.
 
-    def put(self, key: str, figures: list[float]) -> None:
-        """Keep ``figures`` until :meth:`save` writes them down."""
-        self._known[key] = figures
-        self._changed = True
+        They stay in memory until :meth:`save` writes them down.
+        """
+        if not self._known.keys() >= set(keys):
+            self._known |= zip(keys, score(), strict=True)
+            self._changed = True
+        return [self._known[key] for key in keys]
 
     def save(self) -> None:
         """Write new figures to the file, whole or not at all."""

@@ -210,18 +210,17 @@ def _trainer_class() -> Any:
             """Return the chosen and the rejected answers' log-probabilities before the first step."""
             pairs = [self._pairs[number] for number in inputs["row"].tolist()]
             keys = [self._store.key(pair.prompt, pair.chosen, pair.rejected) for pair in pairs]
-            known = [self._store.get(key) for key in keys]
-            if None in known:
+
+            def score() -> list[list[float]]:
                 scorer = Scorer(model, shared=self._share)
                 labels = inputs["input_ids"].masked_fill(inputs["completion_mask"] == 0, IGNORE)
                 base = model.disable_adapter() if self._fresh else nullcontext()
                 with torch.no_grad(), self.accelerator.autocast(), base:
                     scorer(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], labels=labels)
                 assert scorer.sums is not None
-                for key, figures in zip(keys, scorer.sums.view(2, -1).T.tolist(), strict=True):
-                    self._store.put(key, figures)
-            figures = [self._store.get(key) for key in keys]
-            return torch.tensor(figures, device=self.accelerator.device).unbind(dim=1)
+                return scorer.sums.view(2, -1).T.tolist()
+
+            return torch.tensor(self._store.figures(keys, score), device=self.accelerator.device).unbind(dim=1)
 
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None

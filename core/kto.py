@@ -187,15 +187,14 @@ def _trainer_class() -> Any:
         def compute_ref_log_probs(self, model: Any, inputs: Any) -> Any:
             """Return the log-probabilities of the answers and of the borrowed ones before the first step."""
             keys = [_key(self._store, self._thumbs, self._others, number) for number in inputs["row"].tolist()]
-            known = [self._store.get(key) for key in keys]
-            if None in known:
+
+            def score() -> list[list[float]]:
                 base = model.disable_adapter() if self._fresh else nullcontext()
                 with torch.no_grad(), self.accelerator.autocast(), base:
                     sums = [_sums(Scorer(model), inputs, prefix) for prefix in ("", "KL_")]
-                for key, figures in zip(keys, torch.stack(sums, dim=1).tolist(), strict=True):
-                    self._store.put(key, figures)
-            figures = [self._store.get(key) for key in keys]
-            return torch.tensor(figures, device=self.accelerator.device).unbind(dim=1)
+                return torch.stack(sums, dim=1).tolist()
+
+            return torch.tensor(self._store.figures(keys, score), device=self.accelerator.device).unbind(dim=1)
 
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None

@@ -20,6 +20,7 @@ from understudy.core.records import Example, Message, Prediction, Problem
 from understudy.core.taxonomy import Taxonomy
 
 __all__ = [
+    "RULES",
     "BuildContext",
     "Builder",
     "LearnsReference",
@@ -30,6 +31,9 @@ __all__ = [
     "load_pack",
     "pack_names",
 ]
+
+RULES = "rules"
+"""What an answer's ``model`` says when no model was asked, and what ``--model`` takes to ask none."""
 
 TokenCounter = Callable[[str], int]
 """Length of a text in tokens of the model in use."""

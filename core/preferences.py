@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pydantic import BaseModel
+
 from understudy.core.engines import prompt_ids
 from understudy.core.files import canonical_json, sha256_bytes
 from understudy.core.jsonl import read_judgements, read_preferences
@@ -37,7 +39,8 @@ __all__ = [
     "read_thumbs",
 ]
 
-T = TypeVar("T", Preference, Judgement)
+T = TypeVar("T", bound=Preference | Judgement)
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -199,7 +202,7 @@ class _Verdicts:
         self._lines.setdefault(canonical_json(said), number)
 
 
-def _redacted(record: T, names: tuple[str, ...]) -> T:
+def _redacted(record: ModelT, names: tuple[str, ...]) -> ModelT:
     clean, counts = redact_value({name: getattr(record, name) for name in names})
     return record.model_copy(update=clean) if counts else record
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from understudy.core._redact_assignments import find_assignments
@@ -19,7 +19,7 @@ from understudy.core._redact_keys import find_private_keys
 from understudy.core._redact_personal import find_personal
 from understudy.core._redact_tokens import PLACEHOLDER, Span, find_tokens
 
-__all__ = ["redact", "redact_value"]
+__all__ = ["redact", "redact_lines", "redact_value"]
 
 _ROUNDS = 8
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -40,6 +40,14 @@ def redact(text: str) -> tuple[str, Counter[str]]:
         counts.update(span.kind for span in spans)
         text = _replaced(text, spans)
     return text, counts
+
+
+def redact_lines(lines: Sequence[str]) -> list[str]:
+    """Return the lines with their secrets replaced, found in all of them as one text.
+
+    A key block or a password is known by its neighbours; no line is lost or added.
+    """
+    return redact("\n".join(lines))[0].split("\n") if lines else []
 
 
 def redact_value(value: Any) -> tuple[Any, Counter[str]]:

@@ -37,7 +37,7 @@ __all__ = ["prefer"]
 
 Splits = Mapping[str, Sequence[Example]]
 OnProgress = Callable[[int, int], None]
-T = TypeVar("T", Preference, Judgement)
+T = TypeVar("T", bound=Preference | Judgement)
 R = TypeVar("R")
 
 
@@ -75,8 +75,11 @@ def prefer(
     maker = RowMaker(pack, start_tokenizer(start), settings.train.max_length, settings.train.on_overflow)
     gather = _Gather(settings, pack, splits, start, hardware, maker, on_progress)
     if stage == "dpo":
-        return _dpo(gather, dataset, on_event)
-    return _kto(gather, dataset, on_event)
+        return _tuned(stage, gather, gather.pairs(), maker.pair, train_dpo, dataset, on_event)
+    training, validation = gather.thumbs()
+    # Answers are grouped into batches in this order, and both kinds belong into each.
+    random.Random(settings.train.seed).shuffle(training)
+    return _tuned(stage, gather, (training, validation), maker.thumb, train_kto, dataset, on_event)
 
 
 class _Gather:
@@ -181,18 +184,25 @@ def _rows(records: Sequence[T], make: Callable[[T], R], on_overflow: Overflow) -
     return rows, (f"{dropped} of {len(records)} left out, they are longer than train.max_length",) if dropped else ()
 
 
-def _dpo(
-    gather: _Gather, dataset: DatasetVersion | None, on_event: Callable[[Event], None]
+def _tuned(
+    stage: Literal["dpo", "kto"],
+    gather: _Gather,
+    found: tuple[list[T], list[T]],
+    make: Callable[[T], R],
+    tune: Callable[..., Outcome],
+    dataset: DatasetVersion | None,
+    on_event: Callable[[Event], None],
 ) -> tuple[ModelVersion, Outcome]:
+    """Make rows of what was found to learn from and to watch, ``tune`` on them, and register the result."""
     settings, start = gather.settings, gather.start
-    training, validation = gather.pairs()
-    rows, notes = _rows(training, gather.maker.pair, settings.train.on_overflow)
-    watched, more = _rows(validation, gather.maker.pair, settings.train.on_overflow)
-    _enough("pairs", rows, watched)
-    digest = gather.keep((training, validation))
-    folder = gather.root / "runs" / preference_key("dpo", settings.train, settings.preference, start, digest)
+    training, validation = found
+    rows, notes = _rows(training, make, settings.train.on_overflow)
+    watched, more = _rows(validation, make, settings.train.on_overflow)
+    _enough("pairs" if stage == "dpo" else "judgements", rows, watched)
+    digest = gather.keep(found)
+    folder = gather.root / "runs" / preference_key(stage, settings.train, settings.preference, start, digest)
     with writing(folder):
-        outcome = train_dpo(
+        outcome = tune(
             start,
             start_tokenizer(start),
             rows,
@@ -204,37 +214,7 @@ def _dpo(
             gather.root / "references",
             on_event,
         )
-    version = register(settings, gather.pack, dataset, start, outcome, gather.hardware, "dpo", digest)
-    tried = try_out(settings, gather.pack, version, gather.splits, gather.hardware)
-    return version, replace(outcome, notes=(*notes, *more, *outcome.notes, tried))
-
-
-def _kto(
-    gather: _Gather, dataset: DatasetVersion | None, on_event: Callable[[Event], None]
-) -> tuple[ModelVersion, Outcome]:
-    settings, start = gather.settings, gather.start
-    training, validation = gather.thumbs()
-    # Answers are grouped into batches in this order, and both kinds belong into each.
-    random.Random(settings.train.seed).shuffle(training)
-    rows, notes = _rows(training, gather.maker.thumb, settings.train.on_overflow)
-    watched, more = _rows(validation, gather.maker.thumb, settings.train.on_overflow)
-    _enough("judgements", rows, watched)
-    digest = gather.keep((training, validation))
-    folder = gather.root / "runs" / preference_key("kto", settings.train, settings.preference, start, digest)
-    with writing(folder):
-        outcome = train_kto(
-            start,
-            start_tokenizer(start),
-            rows,
-            watched,
-            settings.train,
-            settings.preference,
-            gather.hardware,
-            folder,
-            gather.root / "references",
-            on_event,
-        )
-    version = register(settings, gather.pack, dataset, start, outcome, gather.hardware, "kto", digest)
+    version = register(settings, gather.pack, dataset, start, outcome, gather.hardware, stage, digest)
     tried = try_out(settings, gather.pack, version, gather.splits, gather.hardware)
     return version, replace(outcome, notes=(*notes, *more, *outcome.notes, tried))
 

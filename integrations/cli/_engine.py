@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from understudy.core.errors import BadInput
+from understudy.core.pack import RULES
 from understudy.integrations.cli._console import stderr
 
 if TYPE_CHECKING:
     from understudy.core.engines import LocalEngine
     from understudy.core.settings import Settings
 
-__all__ = ["RULES", "engine_of"]
-
-RULES = "rules"
-"""What ``--model`` takes, and the answer's ``model`` says, when no model is asked."""
+__all__ = ["engine_of"]
 
 
 def engine_of(settings: Settings, model: str | None, pack: str) -> tuple[LocalEngine | None, str]:

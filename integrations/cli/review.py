@@ -172,12 +172,12 @@ def _print_lines(console: Console, comment: Comment, patch: Patch, colour: str) 
     from rich.text import Text
 
     from understudy.core.outside import plain
-    from understudy.core.redaction import redact
+    from understudy.core.redaction import redact_lines
 
     file = next(file for file in patch.files if comment.path == file.path.encode("utf-8", "replace").decode())
     hunk = file.hunk_at(comment.side, comment.line)
     assert hunk is not None
-    texts = redact("\n".join(line.text for line in hunk.lines))[0].split("\n")
+    texts = redact_lines([line.text for line in hunk.lines])
     first = comment.start_line or comment.line
     hit = [
         index

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from understudy.core.pack import TokenCounter
-from understudy.core.redaction import redact
+from understudy.core.redaction import redact_lines
 from understudy.templates.code_review.diff import FileDiff, Hunk, Line, Patch
 from understudy.templates.code_review.numbered import section_of
 from understudy.templates.code_review.prompt import messages
@@ -185,7 +185,7 @@ def _runs(hunk: Hunk, section: str, costs: list[int], room: int) -> Iterator[_Ru
 def _as_shown(file: FileDiff) -> dict[Line, str]:
     """Return each line's text as the model sees it: redacted as one text, control characters visible, long ones cut."""
     lines = list(file.lines)
-    texts = redact("\n".join(line.text for line in lines))[0].split("\n")
+    texts = redact_lines([line.text for line in lines])
     return {
         line: _cut(_CONTROL.sub("\ufffd", text.removesuffix("\r"))) for line, text in zip(lines, texts, strict=True)
     }

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from understudy.core.engines import Generation, Request
 from understudy.core.files import sha256_bytes
+from understudy.core.pack import RULES
 from understudy.core.records import Problem
 from understudy.core.settings import ReviewSettings
 from understudy.templates.code_review import checks, grammar, prompt, rules
@@ -22,9 +23,6 @@ from understudy.templates.code_review.schema import SEVERITIES, Category, Remark
 from understudy.templates.code_review.suggestions import commented_lines
 
 __all__ = ["RULES", "Candidate", "Comment", "Model", "ReviewReport", "Skipped", "candidates", "review"]
-
-RULES = "rules"
-"""What ``ReviewReport.model`` says when no model was asked."""
 
 Model = Callable[[Sequence[Request]], list[Generation]]
 

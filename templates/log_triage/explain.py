@@ -9,17 +9,14 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from understudy.core.engines import Generation, Request
-from understudy.core.pack import TokenCounter
+from understudy.core.pack import RULES, TokenCounter
 from understudy.core.records import Problem
-from understudy.core.redaction import redact
+from understudy.core.redaction import redact_lines
 from understudy.templates.log_triage import checks, grammar, prompt, rules
 from understudy.templates.log_triage.schema import Category, LogInput, Origin, RootCause
 from understudy.templates.log_triage.select import Selection, pack_lines
 
 __all__ = ["RULES", "Evidence", "Explanation", "Model", "explain", "log_input", "redacted"]
-
-RULES = "rules"
-"""What ``Explanation.model`` says when no model was asked."""
 
 Model = Callable[[Request], Generation]
 
@@ -69,8 +66,8 @@ def log_input(selection: Selection, budget: int, count_tokens: TokenCounter) -> 
 
 def redacted(selection: Selection) -> dict[int, str]:
     """Return line number to text, redacted as one text: a key block or a password is known by its neighbours."""
-    texts = redact("\n".join(line.text for line in selection.lines))[0].split("\n")
-    return {line.number: text for line, text in zip(selection.lines, texts, strict=True)} if selection.lines else {}
+    texts = redact_lines([line.text for line in selection.lines])
+    return {line.number: text for line, text in zip(selection.lines, texts, strict=True)}
 
 
 def explain(
@@ -94,8 +91,9 @@ def explain(
     """
     if not any(line.anchor > 0 for line in selection.lines):
         return _abstention(model_id if model else RULES)
+    reading = rules.diagnose(log)
     if model is None:
-        return _shaped(name, selection, log, rules.diagnose(log), RULES, None, [], 0.0)
+        return _shaped(name, selection, log, reading, RULES, None, [], 0.0)
     generation = model(Request(prompt.messages(log), grammar.narrowed_schema(log), _ANSWER_TOKENS))
     if generation.finish_reason == "length":
         problems = [
@@ -103,12 +101,11 @@ def explain(
                 field="root_cause", message=f"the model's answer was cut at {_ANSWER_TOKENS} tokens; rules answered"
             )
         ]
-        return _shaped(name, selection, log, rules.diagnose(log), RULES, None, problems, 0.0)
+        return _shaped(name, selection, log, reading, RULES, None, problems, 0.0)
     answer = RootCause.model_validate_json(generation.text)
     problems = checks.check(log, answer)
     if problems:
-        return _shaped(name, selection, log, rules.diagnose(log), RULES, None, problems, 0.0)
-    reading = rules.diagnose(log)
+        return _shaped(name, selection, log, reading, RULES, None, problems, 0.0)
     if reading.category == answer.category and not set(reading.evidence).isdisjoint(answer.evidence):
         answer = answer.model_copy(update={"root_cause": reading.root_cause, "fix": reading.fix})
     if answer.category == "unknown":  # healthy logs taught the model to say that nothing need be done
