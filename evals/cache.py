@@ -18,9 +18,10 @@ from understudy.core.files import canonical_json, sha256_bytes, write_text
 
 if TYPE_CHECKING:
     from understudy.core.engines import Generation, Request
+    from understudy.core.scoring import ClosedQuestion
     from understudy.evals.arms import Engine
 
-__all__ = ["CachedEngine", "EngineKey", "request_key"]
+__all__ = ["CachedEngine", "EngineKey", "question_key", "request_key"]
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,22 @@ class EngineKey:
 
 
 def request_key(request: Request) -> str:
-    """Return the SHA-256 of a request: its messages, its grammar in property order, and its limits."""
+    """Return the SHA-256 of a request: all that decides its answer, its grammar in property order."""
     value = {
         "messages": [[turn.role, turn.content] for turn in request.messages],
         "schema": None if request.schema is None else json.dumps(request.schema),
         "max_new_tokens": request.max_new_tokens,
         "compact": request.compact,
     }
+    if request.temperature:  # a drawn answer; the seed says nothing of any other
+        value |= {"temperature": request.temperature, "seed": request.seed}
+    return sha256_bytes(canonical_json(value).encode("utf-8", "surrogatepass"))
+
+
+def question_key(question: ClosedQuestion) -> str:
+    """Return the SHA-256 of a closed question: its messages, what stands before the place, and the choices."""
+    messages = [[turn.role, turn.content] for turn in question.messages]
+    value = {"messages": messages, "before": question.before, "choices": list(question.choices)}
     return sha256_bytes(canonical_json(value).encode("utf-8", "surrogatepass"))
 
 
@@ -72,6 +82,7 @@ class CachedEngine:
         self._open = open_engine
         self._engine: Engine | None = None
         self._answers: dict[str, Generation] = {}
+        self._scores: dict[str, list[float]] = {}
         self._lengths: dict[str, int] = {}
         self._facts: dict[str, Any] = {}
         self._read()
@@ -111,6 +122,27 @@ class CachedEngine:
                 lines.append({"request": key, "answer": value, "check": _check(value)})
             self._append(lines)
         return [self._answers[key] for key in keys]
+
+    def score(
+        self, questions: Sequence[ClosedQuestion], progress: Callable[[int], None] | None = None
+    ) -> list[list[float]]:
+        """Return for each question the probability of each choice; the unknown ones go to the model together.
+
+        Raises:
+            BadInput: the engine shows no probabilities, as a remote one.
+        """
+        keys = [question_key(question) for question in questions]
+        fresh = {key: one for key, one in zip(keys, questions, strict=True) if key not in self._scores}
+        self.misses += len(fresh)
+        self.hits += len(questions) - len(fresh)
+        if fresh:
+            ask = getattr(self._opened(), "score", None)
+            if ask is None:
+                raise BadInput("this model shows no probabilities; labels can be scored by a local one only")
+            made = dict(zip(fresh, ask(list(fresh.values()), progress), strict=True))
+            self._scores |= made
+            self._append([{"question": key, "scores": row, "check": _check({key: row})} for key, row in made.items()])
+        return [self._scores[key] for key in keys]
 
     def loss(self, text: str) -> tuple[float, int]:
         """Return the summed loss on a text (nats) and over how many tokens, of an engine that can tell.
@@ -153,6 +185,8 @@ class CachedEngine:
             value = json.loads(line.decode("utf-8"))
             if "request" in value and value["check"] == _check(value["answer"]):
                 self._answers[value["request"]] = Generation(**value["answer"])
+            elif "question" in value and value["check"] == _check({value["question"]: value["scores"]}):
+                self._scores[value["question"]] = value["scores"]
             elif "text" in value:
                 self._lengths[value["text"]] = int(value["tokens"])
             elif "fact" in value:

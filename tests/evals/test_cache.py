@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from understudy.core.engines import Generation, Request
+from understudy.core.errors import BadInput
 from understudy.core.records import Message
+from understudy.core.scoring import ClosedQuestion
 from understudy.evals.arms import model_arm
 from understudy.evals.cache import CachedEngine, EngineKey, request_key
 
@@ -106,6 +108,12 @@ def test_another_prompt_grammar_limit_or_whitespace_misses(tmp_path: Path) -> No
     assert cached.hits == 1
 
 
+def test_a_drawn_answer_is_another_than_a_greedy_one_and_than_one_of_another_seed() -> None:
+    drawn = [request(temperature=1.0), request(temperature=0.5), request(temperature=1.0, seed=1)]
+    assert len({request_key(one) for one in [request(), *drawn]}) == 4
+    assert request_key(request(seed=1)) == request_key(request()), "where nothing is drawn, the seed decides nothing"
+
+
 def test_a_request_twice_in_a_batch_is_asked_once(tmp_path: Path) -> None:
     engine = CountingEngine()
     cached = CachedEngine(KEY, tmp_path, lambda: engine)
@@ -168,3 +176,36 @@ def test_facts_and_lengths_are_remembered_too(tmp_path: Path) -> None:
     again = CachedEngine(KEY, tmp_path, never)
     assert (again.context_length, again.count_tokens("a b c")) == (2048, 3)
     assert again.fact("machine", never) == {"device": "cpu"}
+
+
+class ScoringEngine(CountingEngine):
+    """Gives each choice the same probability, and counts the questions."""
+
+    def score(self, questions: Sequence[ClosedQuestion], progress: Any = None) -> list[list[float]]:
+        self.asked += len(questions)
+        return [[1 / len(one.choices)] * len(one.choices) for one in questions]
+
+
+def test_scores_of_closed_questions_are_kept_and_anything_changed_misses(tmp_path: Path) -> None:
+    message = [Message(role="user", content="a ticket")]
+    first = ClosedQuestion(message, '{"label":"', ['bug"', 'feature"'])
+    others = [
+        replace(first, messages=[Message(role="user", content="another ticket")]),
+        replace(first, before='{"kind":"'),
+        replace(first, choices=['feature"', 'bug"']),
+    ]
+    engine = ScoringEngine()
+    cached = CachedEngine(KEY, tmp_path, lambda: engine)
+    assert cached.score([first, *others]) == [[0.5, 0.5]] * 4 and engine.asked == 4
+    again = CachedEngine(KEY, tmp_path, never)
+    assert again.score([*others, first]) == [[0.5, 0.5]] * 4 and (again.hits, again.misses) == (4, 0)
+    path = again.path
+    path.write_bytes(path.read_bytes().replace(b"[0.5, 0.5]", b"[0.9, 0.1]", 1))
+    mended = CachedEngine(KEY, tmp_path, lambda: engine)
+    assert mended.score([first]) == [[0.5, 0.5]] and mended.dropped == 1
+
+
+def test_a_model_without_probabilities_cannot_score(tmp_path: Path) -> None:
+    question = ClosedQuestion([Message(role="user", content="x")], "", ["a", "b"])
+    with pytest.raises(BadInput, match="shows no probabilities"):
+        CachedEngine(KEY, tmp_path, CountingEngine).score([question])

@@ -22,6 +22,7 @@ from understudy.core.pack import Metric
 from understudy.core.records import DatasetVersion, Example, Message, ModelVersion, Prediction, Source
 from understudy.core.registry import Registry
 from understudy.core.settings import Settings, apply_overrides
+from understudy.evals import shots
 from understudy.evals.harness import Benchmark
 from understudy.evals.results import General
 from understudy.integrations import evaluation
@@ -162,8 +163,7 @@ def test_every_arm_answers_the_same_samples_and_the_gate_decides(setting: Settin
     assert report.overlap is not None and report.overlap.clean
     assert report.memorisation is not None and report.memorisation.n == 24
     assert report.identity.hardware["device"] == "cpu" and report.identity.model_bytes == len("first")
-    # one model at a time; the tuned one once more for its training examples
-    assert setting.loaded == ["base", setting.versions[0].id, setting.versions[0].id]
+    assert setting.loaded == ["base", setting.versions[0].id], "one model at a time, and each once"
 
 
 def test_a_second_evaluation_asks_no_model_and_says_the_same(setting: Setting) -> None:
@@ -174,6 +174,21 @@ def test_a_second_evaluation_asks_no_model_and_says_the_same(setting: Setting) -
     for name in ("comparisons", "slices", "regressions", "gate", "identity", "memorisation", "overlap"):
         assert getattr(first.report, name) == getattr(again.report, name)
     assert first.report.arms[0] == again.report.arms[0]
+
+
+def test_shots_are_searched_for_once(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    arms = "evaluate.arms=[few-shot, rag, tuned, tuned+rag]"
+    first = setting.run(arms)
+    monkeypatch.setattr(shots, "similar_shots", lambda *a, **k: pytest.fail("an index was made"))
+    assert setting.run(arms).report.arms == first.report.arms
+    with pytest.raises(pytest.fail.Exception):
+        setting.run("evaluate.arms=[few-shot, rag(2), tuned]")
+
+
+def test_only_a_pack_that_wants_it_is_judged_besides() -> None:
+    assert evaluation.follow_up("log-triage") is None
+    judge = evaluation.follow_up("bug-classification")
+    assert judge is not None and judge.__module__ == "understudy.integrations.labelling"
 
 
 def test_another_versions_answers_are_not_mistaken_for_this_ones(setting: Setting) -> None:
