@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from understudy.core.bases import token_counter
 from understudy.core.peak import peak_memory, reset_peak
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from understudy.core.scoring import ClosedQuestion
+    from understudy.core.scoring import Interview
 
 __all__ = ["Generation", "LocalEngine", "Request", "borrowed_engine", "conversation", "prompt_ids", "stop_ids"]
 
+T = TypeVar("T")
 
 _EAGER_HEADS = 8
 """Up to this many heads a CPU generates with plain attention: with a padding mask, torch 2.13's fused kernel takes four
@@ -174,12 +175,16 @@ class LocalEngine:
         return [results[index] for index in range(len(requests))]
 
     def score(
-        self, questions: Sequence[ClosedQuestion], progress: Callable[[int], None] | None = None
-    ) -> list[list[float]]:
-        """Return for each question the probability of each of its choices (see ``scoring.py``); nothing is written."""
+        self,
+        prompts: Sequence[Sequence[Message]],
+        interviews: Sequence[Interview[T]],
+        progress: Callable[[int], None] | None = None,
+    ) -> list[T]:
+        """Return what each prompt's interview returns (see ``scoring.py``); nothing is written."""
         from understudy.core.scoring import score_closed
 
-        return score_closed(self._model, self._tokenizer, questions, batch_size=self._batch_size, progress=progress)
+        size = self._batch_size
+        return score_closed(self._model, self._tokenizer, prompts, interviews, batch_size=size, progress=progress)
 
     def _batch(self, requests: list[Request], prompts: list[list[int]]) -> list[Generation]:
         import torch
