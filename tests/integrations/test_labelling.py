@@ -102,7 +102,9 @@ def settings_of(folder: Path) -> Settings:
 
 def judged(built: tuple[Path, DatasetVersion, dict[str, list[Example]]], model: Model, out: Path) -> Any:
     folder, manifest, splits = built
-    identity = Identity(model="v1", model_digest="d", base="seedling", dataset=manifest.id, dataset_digest=manifest.digest)
+    identity = Identity(
+        model="v1", model_digest="d", base="seedling", dataset=manifest.id, dataset_digest=manifest.digest
+    )
     return judge_stack(settings_of(folder), manifest, splits, identity, cast(Any, model), out)
 
 
