@@ -22,7 +22,7 @@ from understudy.templates.bug_classification.labeller import Labeller, fit_label
 from understudy.templates.bug_classification.neighbours import Neighbours
 from understudy.templates.bug_classification.pack import most_probable
 from understudy.templates.bug_classification.quality import draw, quality
-from understudy.templates.bug_classification.schema import Ticket, questions
+from understudy.templates.bug_classification.schema import Ticket, in_answer_order, questions
 from understudy.templates.bug_classification.scoring import content_free, score_tickets, without_prior
 from understudy.templates.bug_classification.stack import fit_stack
 
@@ -240,6 +240,6 @@ def _predictions(
     for example, answer in zip(examples, answers, strict=True):
         ticket = Ticket.model_validate(example.input)
         text = most_probable(ticket, answer).model_dump_json()
-        first = answer.get(ticket.questions[0].group, {})
+        first = answer.get(in_answer_order(ticket.questions)[0].group, {})
         made.append(prediction(pack, example, arm, text, "none", confidence=max(first.values(), default=None)))
     return made
