@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from understudy.core.files import canonical_json, sha256_bytes, write_json
 
-__all__ = ["References"]
+__all__ = ["References", "as_it_began", "forget_copy"]
+
+
+def as_it_began(model: Any, *, fresh: bool) -> AbstractContextManager[Any]:
+    """Return a context in which ``model`` is what its stage started from, if no step was taken yet.
+
+    A ``fresh`` adapter is switched off: it may be random. Anything else, a continued adapter too, is still as it was.
+    """
+    return model.disable_adapter() if fresh else nullcontext()
+
+
+def forget_copy(model: Any) -> None:
+    """Delete TRL's copy of a continued adapter; its log-probabilities, which are known by now, are all we need."""
+    if "ref" in getattr(model, "peft_config", {}):
+        model.delete_adapter("ref")
 
 
 class References:

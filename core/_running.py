@@ -18,6 +18,7 @@ from understudy.core.errors import BadInput
 from understudy.core.files import write_json
 from understudy.core.golden import write_golden
 from understudy.core.hardware import Hardware, keep_memory
+from understudy.core.peak import peak_memory, reset_peak
 from understudy.core.rows import Row
 from understudy.core.settings import TrainSettings
 from understudy.core.starts import Start
@@ -33,6 +34,7 @@ __all__ = [
     "Outcome",
     "Trained",
     "callbacks",
+    "check_finite",
     "conclude",
     "finished_outcome",
     "last_checkpoint",
@@ -44,6 +46,8 @@ __all__ = [
 _BEST = "best"
 _RISEN = 1.05
 """Validation loss, as a multiple of its best, from which on one speaks of overfitting and not of noise."""
+_SURE = 10
+"""Steps after which one may say how long the rest will take."""
 _EVENTS = "events.jsonl"
 _OUTCOME = "outcome.json"
 
@@ -63,7 +67,13 @@ class Event:
     validation_loss: float | None = None
     gradient_norm: float | None = None
     tokens: int = 0
-    """Non-padding tokens seen by this process."""
+    """Tokens read since the first step, padding not counted."""
+    tokens_per_second: float | None = None
+    """The same since the event before, by time spent in steps; None where nothing was trained in between."""
+    peak_bytes: int = 0
+    """Most memory in use so far by this process: resident, or allocated on a GPU."""
+    seconds_left: float | None = None
+    """Estimate, from the tenth step of this process on; validation is not in it."""
     task: float | None = None
     """The pack's primary metric on the watched examples, for grpo on drawn answers too; None where none are watched."""
     accuracy: float | None = None
@@ -76,6 +86,8 @@ class Event:
     """Share of answers that stopped by themselves and are the pack's Output as they stand."""
     passed: float | None = None
     """Share of answers that passed the pack's checks as well."""
+    alike: float | None = None
+    """Share of prompts whose answers all earned the same, so that nothing is learnt from them."""
     divergence: float | None = None
     """Estimated nats a token (KL) that the model has moved from the one it started from; None while it is free."""
 
@@ -129,7 +141,7 @@ def run_arguments(settings: TrainSettings, hardware: Hardware, folder: Path, row
         "data_seed": settings.seed,
         "use_cpu": hardware.device == "cpu",
         "bf16": hardware.bf16,
-        "activation_checkpointing": False,
+        "activation_checkpointing": hardware.recompute,
         "eval_strategy": "epoch",
         "save_strategy": "epoch",
         "save_total_limit": 2,
@@ -139,7 +151,8 @@ def run_arguments(settings: TrainSettings, hardware: Hardware, folder: Path, row
         "greater_is_better": False,
         "logging_steps": max(1, rows // settings.batch_size // 25),
         "logging_nan_inf_filter": False,
-        "report_to": "none",
+        "report_to": settings.report_to,
+        "include_num_input_tokens_seen": "non_padding",
         "disable_tqdm": True,
         "dataloader_pin_memory": False,
         "remove_unused_columns": False,
@@ -169,6 +182,17 @@ def not_a_number(loss: float, step: int, folder: Path, rate: str, row: str = "")
         f"the loss is {loss} at step {step}{f' in {row}' if row else ''}; lower {rate}"
         + (f" (the last good checkpoint is kept in {last})" if last else "")
     )
+
+
+def check_finite(loss: Any, step: int, folder: Path, rate: str, place: Callable[[], str] = lambda: "") -> None:
+    """Refuse a loss, or a pair of a loss and outputs, that is no number; ``place`` says in what.
+
+    Raises:
+        BadInput: see :func:`not_a_number`.
+    """
+    value = float((loss[0] if isinstance(loss, tuple) else loss).detach())
+    if not abs(value) < float("inf"):
+        raise not_a_number(value, step, folder, rate, place())
 
 
 @dataclass(frozen=True)
@@ -218,6 +242,18 @@ def _overfitting(events: tuple[Event, ...]) -> tuple[str, ...]:
     )
 
 
+def _all_alike(events: tuple[Event, ...]) -> tuple[str, ...]:
+    """Return a notice when no answer of grpo earned more than another to the same prompt."""
+    drawn = [event for event in events if event.alike is not None]
+    if not drawn or any(event.alike != 1 for event in drawn):
+        return ()
+    valid = sum(event.valid or 0.0 for event in drawn) / len(drawn)
+    return (
+        f"nothing was learnt: all answers to a prompt earned the same, every time ({valid:.0%} of them were valid); "
+        "begin with a model that is right now and then, or raise reward.temperature or reward.generations",
+    )
+
+
 def conclude(
     trained: Trained,
     start: Start,
@@ -241,7 +277,7 @@ def conclude(
         trainable=trained.trainable,
         parameters=trained.parameters,
         checks=check_saved(trained.logits, start.base, folder / _BEST, settings, hardware, trained.row),
-        notes=(*notes, *_overfitting(events)),
+        notes=(*notes, *_overfitting(events), *_all_alike(events)),
     )
     write_json(folder / _OUTCOME, {**asdict(outcome), "folder": _BEST, "events": len(events)})
     return outcome
@@ -271,9 +307,20 @@ def _watcher(path: Path, on_event: Callable[[Event], None], rate: str) -> Any:
 
         def __init__(self) -> None:
             self.started = time.monotonic()
+            self.steps, self.spent, self.peak = 0, 0.0, 0
+            self.told = (0.0, 0)  # seconds spent in steps and tokens read, as of the last event
             if path.exists() and not path.read_bytes().endswith(b"\n"):
                 with path.open("a", encoding="utf-8") as out:
                     out.write("\n")  # a kill tore the last line; the next event must not be glued to it
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            """Begin to count; a resumed run has read tokens before."""
+            self.told = (0.0, state.num_input_tokens_seen)
+            reset_peak(args.device.type)
+
+        def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            """Start the clock of a step."""
+            self.began = time.monotonic()
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
             """Record one log of the trainer; refuse a loss that is no number."""
@@ -290,6 +337,7 @@ def _watcher(path: Path, on_event: Callable[[Event], None], rate: str) -> Any:
 
             if loss is not None and "reward" in logs:
                 loss = 1 - logs["reward"]
+            (spent, tokens), self.told = self.told, (self.spent, state.num_input_tokens_seen)
             event = Event(
                 step=state.global_step,
                 steps=state.max_steps,
@@ -298,12 +346,16 @@ def _watcher(path: Path, on_event: Callable[[Event], None], rate: str) -> Any:
                 loss=loss,
                 validation_loss=validation,
                 gradient_norm=logs.get("grad_norm"),
+                tokens=self.told[1],
+                tokens_per_second=(self.told[1] - tokens) / (self.spent - spent) if self.spent > spent else None,
+                peak_bytes=self.peak,
                 task=logs.get("eval_task", either("mark")),
                 accuracy=either("rewards/accuracies"),
                 margin=either("rewards/margins"),
                 reward=either("reward"),
                 valid=either("valid"),
                 passed=either("passed"),
+                alike=logs.get("frac_reward_zero_std"),
                 divergence=logs.get("kl"),
             )
             with path.open("a", encoding="utf-8") as out:
@@ -311,9 +363,15 @@ def _watcher(path: Path, on_event: Callable[[Event], None], rate: str) -> Any:
             on_event(event)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            """Tell the progress bar."""
-            seconds = time.monotonic() - self.started
-            on_event(Event(state.global_step, state.max_steps, state.epoch or 0.0, seconds))
+            """Tell the progress bar, after ten steps with the time that is left."""
+            now = time.monotonic()
+            self.steps, self.spent = self.steps + 1, self.spent + now - self.began
+            self.peak = max(self.peak, peak_memory(args.device.type))  # answering a watched prompt starts it anew
+            left = None
+            if self.steps >= _SURE:
+                left = (state.max_steps - state.global_step) * self.spent / self.steps
+            seconds = now - self.started
+            on_event(Event(state.global_step, state.max_steps, state.epoch or 0.0, seconds, seconds_left=left))
 
     return Watcher()
 

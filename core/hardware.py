@@ -28,6 +28,8 @@ class Hardware:
     threads: int
     reasons: tuple[str, ...]
     """One sentence for each choice."""
+    recompute: bool = False
+    """Whether activations are computed twice, which takes a third more time and much less memory."""
 
 
 def free_cores() -> tuple[int, float]:

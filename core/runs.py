@@ -25,7 +25,7 @@ LAST = "last"
 """What ``--resume`` takes for the run that was begun last."""
 
 _FILE = "run.json"
-_ASIDE = {"threads"}
+_ASIDE = {"threads", "report_to"}
 """Settings that change nothing of a run's result."""
 
 

@@ -23,6 +23,7 @@ from understudy.core._running import (
 )
 from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
+from understudy.core.packing import packer, refusal
 from understudy.core.preflight import check_rows
 from understudy.core.rows import IGNORE, Row
 from understudy.core.settings import TrainSettings
@@ -69,13 +70,16 @@ def train_sft(
 
     set_seed(settings.seed)
     model, adapter = prepared_model(start, settings, hardware)
-    check_rows([*training, *validation], model, tokenizer, settings.max_length)
+    rows = [*training, *validation]
+    check_rows(rows, model, tokenizer, settings.max_length)
+    apart = refusal(model, adapter, rows) if settings.packing == "auto" else "train.packing is off"
     trainer = _trainer_class()(
-        rows=[*training, *validation],
+        rows=rows,
         folder=folder,
         task=task,
         model=model,
         args=_config(settings, hardware, folder, len(training), watches=task is not None),
+        data_collator=None if apart else packer(int(tokenizer.pad_token_id)),
         train_dataset=_dataset(training),
         eval_dataset=_dataset(validation),
         processing_class=tokenizer,
@@ -84,7 +88,8 @@ def train_sft(
     )
     trained = run(trainer, tokenizer, folder, validation[0])
     del trainer, model  # so that there is room to load what was saved
-    return conclude(trained, start, settings, hardware, folder)
+    note = f"each row has a line of its own: {apart}" if apart else "rows share lines where they fit"
+    return conclude(trained, start, settings, hardware, folder, (note,))
 
 
 def _config(
@@ -151,8 +156,9 @@ def _trainer_class() -> Any:
             loss = functional.cross_entropy(out.logits.float(), target[keep], reduction="sum")
             if not loss.isfinite():
                 broken = ~out.logits.isfinite().all(dim=-1)
-                numbers = keep.nonzero()[:, 0][broken].unique() if broken.any() else torch.arange(len(labels))
-                place = f"row {', '.join(_name(self._rows, inputs, number) for number in numbers.tolist())}"
+                places = keep.nonzero()[broken if broken.any() else slice(None)].tolist()
+                names = dict.fromkeys(_name(self._rows, inputs, *place) for place in places)
+                place = f"row {', '.join(names)}"
                 raise not_a_number(float(loss), self.state.global_step + 1, self._folder, "train.learning_rate", place)
             loss = loss / torch.as_tensor(count).clamp(min=1)
             if self.args.average_tokens_across_devices and num_items_in_batch is not None:
@@ -162,8 +168,13 @@ def _trainer_class() -> Any:
     return SupervisedOnlyTrainer
 
 
-def _name(rows: Sequence[Row], batch: Any, number: int) -> str:
-    """Return the id of a batch's row."""
-    mask = batch["attention_mask"][number].bool()
-    ids = batch["input_ids"][number][mask].tolist()
-    return next((row.id for row in rows if row.input_ids == ids), "") or f"{number + 1} of the batch"
+def _name(rows: Sequence[Row], batch: Any, line: int, column: int) -> str:
+    """Return the id of the row that stands at a place of a batch."""
+    ids = batch["input_ids"][line].tolist()
+    if "position_ids" in batch:
+        begins = [*(batch["position_ids"][line] == 0).nonzero().flatten().tolist(), len(ids)]
+        begin = max(place for place in begins if place <= column)
+        ids = ids[begin : min(place for place in begins if place > column)]
+    else:
+        ids = ids[: int(batch["attention_mask"][line].sum())]
+    return next((row.id for row in rows if row.input_ids == ids), "") or f"{line + 1} of the batch"

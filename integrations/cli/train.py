@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run_training", "train"]
 
+_WORTH_TELLING = 20
+"""Seconds left from which on an estimate is of use."""
 _UNITS = {
     "sft": "loss (nats per token)",
     "dpo": "loss (dpo, 0 is best)",
@@ -77,7 +79,10 @@ def train(
         print_json(version.model_dump(mode="json"))
         return
     console = stdout()
-    console.print(f"[bold]{version.id}[/bold]  {_result(outcome)}")
+    console.print(f"[bold]{version.id}[/bold]  validation loss {outcome.best_validation_loss:.4f}")
+    rewarded = _rewarded(outcome)
+    if rewarded:
+        console.print(f"  rewarded   {rewarded}")
     if version.parent:
         console.print(f"  from       {version.parent} by {version.stage}")
     console.print(f"  curve      {outcome.folder.parent / 'curve.png'}")
@@ -103,13 +108,16 @@ def run_training(
     from understudy.core.curve import draw_curve
     from understudy.core.memory import check_memory
     from understudy.core.pack import load_pack
+    from understudy.core.reporters import check_reporter
     from understudy.integrations.pipeline import start_of
     from understudy.integrations.pipeline import train as run
     from understudy.integrations.preferring import prefer
     from understudy.integrations.rewarding import reward
 
     start = start or start_of(settings, None)
-    for reason in (*hardware.reasons, check_memory(start.base, settings.train, hardware)):
+    check_reporter(settings.train)
+    hardware = check_memory(start.base, settings.train, hardware)
+    for reason in hardware.reasons:
         stderr().print(f"  [dim]{reason}[/dim]")
     pack = load_pack(manifest.pack if manifest else settings.pack)
     with _progress() as (sampled, tell):
@@ -127,16 +135,22 @@ def run_training(
     return version, outcome
 
 
-def _result(outcome: Outcome) -> str:
-    """Return what the kept checkpoint reached."""
-    kept = [event for event in outcome.events if event.validation_loss == outcome.best_validation_loss]
-    if not kept or kept[0].reward is None:
-        return f"validation loss {outcome.best_validation_loss:.4f}"
-    moved = [event.divergence for event in outcome.events if event.divergence is not None]
-    return (
-        f"reward {kept[0].reward:.3f}  valid {kept[0].valid:.0%}  passed checks {kept[0].passed:.0%}  "
-        f"task {kept[0].task:.3f}" + (f"  KL {moved[-1]:.4f}" if moved else "")
-    )
+def _rewarded(outcome: Outcome) -> str:
+    """Return what the answers of the checkpoint that grpo kept earned; empty for the other stages."""
+    kept = next(event for event in outcome.events if event.validation_loss == outcome.best_validation_loss)
+    if kept.reward is None:
+        return ""
+    moved = [event.divergence for event in outcome.events if event.divergence is not None and event.step <= kept.step]
+    said = f"{kept.reward:.3f}: valid {kept.valid:.0%}, passed checks {kept.passed:.0%}, task {kept.task:.3f}"
+    return f"{said}, KL {moved[-1]:.4f}" if moved else said
+
+
+def _about(seconds: float) -> str:
+    """Return a duration as one says it."""
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"about {seconds / size:.0f} {unit}"
+    return f"about {seconds:.0f} s"
 
 
 @contextmanager
@@ -146,6 +160,7 @@ def _progress() -> Iterator[tuple[Callable[[int, int], None], Callable[[Event], 
 
     with progress_bar() as bar:
         tasks: dict[str, Any] = {}
+        left: list[float] = []
         notes = {"loss": "", "valid": "", "validation": "", "task": "", "accuracy": ""}
 
         def task(name: str) -> Any:
@@ -167,6 +182,9 @@ def _progress() -> Iterator[tuple[Callable[[int, int], None], Callable[[Event], 
                     notes["task"] = f"task {event.task:.3f}"
                 if event.accuracy is not None:
                     notes["accuracy"] = f"better answer preferred {event.accuracy:.0%}"
+            if event.seconds_left is not None and event.seconds_left >= _WORTH_TELLING and not left:
+                left.append(event.seconds_left)
+                bar.console.print(f"  [dim]{_about(event.seconds_left)} left after step {event.step}[/dim]")
             note = "  ".join([f"epoch {event.epoch:.1f}", *filter(None, notes.values())])
             bar.update(task("fine-tuning"), completed=event.step, total=event.steps, note=note)
 
