@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from understudy.templates.log_triage.explain import Explanation
     from understudy.templates.log_triage.select import Selection
+    from understudy.templates.log_triage.sources import NamedLog
 
 __all__ = ["explain", "print_explanation"]
 
@@ -31,7 +34,9 @@ _CONTEXT = 2
 
 def explain(
     log: Annotated[str, typer.Argument(help="Log file, folder, run zip, gzip file, or '-' for standard input")],
-    green: Annotated[str | None, typer.Option("--green", help="Log of the last run that passed")] = None,
+    green: Annotated[
+        str | None, typer.Option("--green", help="Log of the last run that passed, or a folder with a log for each")
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option("--model", "-m", help="Model version, alias, or 'rules' [default: the champion, else rules]"),
@@ -60,12 +65,12 @@ def explain(
     if as_json and as_markdown:
         raise BadInput("choose one of --json and --markdown")
     chosen = read_settings(settings, overrides)
-    passed = open_logs(green)[0] if green is not None else None
     logs = open_logs(log)
+    passed = _passed(green)
     engine, model_id = engine_of(chosen, model, "log-triage")
     count = engine.count_tokens if engine else (lambda text: len(text) // 3 + 1)
     for named in logs:
-        selection = select(named, green=passed)
+        selection = select(named, green=passed(named))
         seen = log_input(selection, chosen.data.prompt_budget, count)
         ask = (lambda request: engine.generate([request])[0]) if engine else None
         explanation = answer(named.name, selection, seen, ask, model_id, min_confidence=min_confidence)
@@ -75,6 +80,17 @@ def explain(
             typer.echo(markdown(explanation))
         else:
             print_explanation(stdout(), explanation, selection)
+
+
+def _passed(green: str | None) -> Callable[[NamedLog], NamedLog | None]:
+    """Return what finds the green log of a log: of a folder, the one whose file has the same name."""
+    from understudy.templates.log_triage.sources import open_logs
+
+    found = open_logs(green) if green is not None else []
+    if green is None or not Path(green).is_dir():
+        return lambda log: found[0] if found else None
+    named = {Path(one.name).name: one for one in found}
+    return lambda log: named.get(Path(log.name).name)
 
 
 def print_explanation(console: Console, explanation: Explanation, selection: Selection) -> None:
