@@ -35,9 +35,21 @@ Ask = Callable[[Sequence[str], bytes], str]
 
 
 def ask(
-    arguments: Sequence[str], text: bytes, environment: Mapping[str, str] | None = None, seconds: float | None = None
+    arguments: Sequence[str],
+    text: bytes,
+    environment: Mapping[str, str] | None = None,
+    *,
+    seconds: float | None = None,
+    quiet: bool = False,
 ) -> str:
-    """Return what ``understudy ARGUMENTS`` prints when it reads ``text``; its progress goes to our stderr.
+    """Return what ``understudy ARGUMENTS`` prints when it reads ``text``.
+
+    Args:
+        arguments: of the command.
+        text: its standard input.
+        environment: the process's own by default; what is secret in it is left out.
+        seconds: it may take.
+        quiet: let nothing of its stderr through, where what strangers wrote must reach no log.
 
     Raises:
         Unavailable: it ended with exit code 4, or took longer than ``seconds``.
@@ -49,6 +61,7 @@ def ask(
             [sys.executable, "-m", "understudy.integrations.cli.main", *arguments],
             input=text,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if quiet else None,
             env=without_secrets(given),
             timeout=seconds,
             check=False,
