@@ -24,6 +24,7 @@ from understudy.core.hardware import Hardware
 from understudy.core.models import version_engine
 from understudy.core.pack import BuildContext, Pack
 from understudy.core.preferences import drawn
+from understudy.core.ranks import count, once
 from understudy.core.records import DatasetVersion, Example, ModelVersion
 from understudy.core.registry import Registry
 from understudy.core.rows import completion_text, fit_rows
@@ -146,8 +147,8 @@ def train(
     with writing(folder):
         task = _task(settings, pack, splits["validation"], tokenizer)
         outcome = train_sft(start, tokenizer, training, validation, settings.train, hardware, folder, on_event, task)
-    version = register(settings, pack, dataset, start, outcome, hardware)
-    tried = try_out(settings, pack, version, splits, hardware)
+    version = once(lambda: register(settings, pack, dataset, start, outcome, hardware))
+    tried = once(lambda: try_out(settings, pack, version, splits, hardware))
     return version, replace(outcome, notes=(*notes, *more, *outcome.notes, tried))
 
 
@@ -265,6 +266,7 @@ def environment(hardware: Hardware) -> dict[str, str]:
         "commit": commit(),
         "machine": platform.machine(),
         "hardware": "; ".join(hardware.reasons),
+        "processes": str(count()),
     }
 
 

@@ -26,6 +26,7 @@ from understudy.core.preferences import (
     read_pairs,
     read_thumbs,
 )
+from understudy.core.ranks import once
 from understudy.core.records import DatasetVersion, Example, Judgement, ModelVersion, Preference
 from understudy.core.rows import TooLong
 from understudy.core.settings import Overflow, Settings
@@ -75,7 +76,7 @@ def prefer(
     maker = RowMaker(pack, start_tokenizer(start), settings.train.max_length, settings.train.on_overflow)
     gather = _Gather(settings, pack, splits, start, hardware, maker, on_progress)
     if stage == "dpo":
-        return _tuned(stage, gather, gather.pairs(), maker.pair, train_dpo, dataset, on_event)
+        return _tuned(stage, gather, once(gather.pairs), maker.pair, train_dpo, dataset, on_event)
     training, validation = gather.thumbs()
     # Answers are grouped into batches in this order, and both kinds belong into each.
     random.Random(settings.train.seed).shuffle(training)
@@ -199,7 +200,7 @@ def _tuned(
     rows, notes = _rows(training, make, settings.train.on_overflow)
     watched, more = _rows(validation, make, settings.train.on_overflow)
     _enough("pairs" if stage == "dpo" else "judgements", rows, watched)
-    digest = gather.keep(found)
+    digest = once(lambda: gather.keep(found))
     folder = gather.root / "runs" / preference_key(stage, settings.train, settings.preference, start, digest)
     with writing(folder):
         outcome = tune(
@@ -214,8 +215,8 @@ def _tuned(
             gather.root / "references",
             on_event,
         )
-    version = register(settings, gather.pack, dataset, start, outcome, gather.hardware, stage, digest)
-    tried = try_out(settings, gather.pack, version, gather.splits, gather.hardware)
+    version = once(lambda: register(settings, gather.pack, dataset, start, outcome, gather.hardware, stage, digest))
+    tried = once(lambda: try_out(settings, gather.pack, version, gather.splits, gather.hardware))
     return version, replace(outcome, notes=(*notes, *more, *outcome.notes, tried))
 
 

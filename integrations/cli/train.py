@@ -44,6 +44,16 @@ def train(
         str | None, typer.Option("--from", help="Model version to go on from, or pack@alias [default: the base]")
     ] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", help="Dataset version [default: the newest]")] = None,
+    launch: Annotated[
+        str | None,
+        typer.Option(
+            "--launch", metavar="NAME|FILE", help="Train in several processes: cpu, ddp, fsdp2, zero2, zero3, or a file"
+        ),
+    ] = None,
+    launched: Annotated[
+        str | None,
+        typer.Option("--launched", metavar="NAME|FILE", help="Be one of several processes that another program starts"),
+    ] = None,
     settings: SettingsOption = None,
     overrides: SetOption = None,
     as_json: JsonOption = False,
@@ -52,17 +62,25 @@ def train(
 
     Killed on the way, the same command goes on from the last finished epoch.
     """
-    from understudy.integrations.cli._console import hardware_of, quiet_libraries
+    from understudy.core.ranks import first
+    from understudy.integrations.cli import _launch
+    from understudy.integrations.cli._console import quiet_libraries
     from understudy.integrations.pipeline import start_of
 
     if stage not in _STAGES:
         raise BadInput(f"--stage {stage!r} is not one of {', '.join(_STAGES)}")
     chosen = read_settings(settings, overrides)
+    if launch is not None:
+        _launch.launch(launch, stage, chosen, _again(stage, start, dataset, settings, overrides, as_json))
+        return
     from_files = stage != "sft" and not chosen.preference.sources
     manifest, splits = (None, {}) if from_files and dataset is None else dataset_of(chosen, dataset)
     quiet_libraries()
-    begin = start_of(chosen, start)
-    version, outcome = run_training(chosen, manifest, splits, hardware_of(chosen), _STAGES[stage], begin)
+    with _launch.launched(launched, stage, chosen) as hardware:
+        begin = start_of(chosen, start)
+        version, outcome = run_training(chosen, manifest, splits, hardware, _STAGES[stage], begin)
+    if not first():
+        return
     if as_json:
         print_json(version.model_dump(mode="json"))
         return
@@ -72,6 +90,21 @@ def train(
         console.print(f"  from       {version.parent} by {version.stage}")
     console.print(f"  curve      {outcome.folder.parent / 'curve.png'}")
     console.print("  next       understudy evaluate")
+
+
+def _again(
+    stage: str,
+    start: str | None,
+    dataset: str | None,
+    settings: Path | None,
+    overrides: list[str] | None,
+    as_json: bool,
+) -> list[str]:
+    """Return the options of :func:`train` as they were given."""
+    values = {"--stage": stage, "--from": start, "--dataset": dataset, "--settings": settings}
+    given = [text for name, value in values.items() if value is not None for text in (name, str(value))]
+    given += [text for override in overrides or [] for text in ("--set", override)]
+    return [*given, "--json"] if as_json else given
 
 
 def run_training(
@@ -91,6 +124,7 @@ def run_training(
     from understudy.core.curve import draw_curve
     from understudy.core.memory import check_memory
     from understudy.core.pack import load_pack
+    from understudy.core.ranks import first
     from understudy.integrations.pipeline import start_of
     from understudy.integrations.pipeline import train as run
     from understudy.integrations.preferring import prefer
@@ -106,7 +140,8 @@ def run_training(
             assert stage != "sft", "it needs a dataset"
             version, outcome = prefer(stage, settings, pack, manifest, splits, start, hardware, tell, sampled)
     unit = "nats per token" if stage == "sft" else f"{stage}, 0 is best"
-    draw_curve(outcome.events, Path(outcome.folder).parent / "curve.png", unit)
+    if first():
+        draw_curve(outcome.events, Path(outcome.folder).parent / "curve.png", unit)
     for note in outcome.notes:
         stderr().print(f"  [dim]{escape(note)}[/dim]")
     if outcome.stopped_early:
