@@ -18,6 +18,7 @@ _SCRIPTS = (
     "explain_logs",
     "diffs",
     "tickets",
+    "tickets_scoring",
     "evals_gate",
     "evals_monitor",
     "github_bot",

@@ -62,16 +62,25 @@ class Event:
     seconds: float
     """Since this process began training."""
     loss: float | None = None
+    """What is minimised; for grpo the share of the reward that was missed."""
     validation_loss: float | None = None
     gradient_norm: float | None = None
     tokens: int = 0
     """Non-padding tokens seen by this process."""
     task: float | None = None
-    """The pack's primary metric on the watched examples; None where none are watched."""
+    """The pack's primary metric on the watched examples, for grpo on drawn answers too; None where none are watched."""
     accuracy: float | None = None
     """Share of pairs whose better answer gained more than the worse one; None outside of dpo."""
     margin: float | None = None
     """How much more the better answers gained, in units of the loss's rewards; None outside of dpo and kto."""
+    reward: float | None = None
+    """Mean reward of answers, 0 to 1; this and what follows is None outside of grpo."""
+    valid: float | None = None
+    """Share of answers that stopped by themselves and are the pack's Output as they stand."""
+    passed: float | None = None
+    """Share of answers that passed the pack's checks as well."""
+    divergence: float | None = None
+    """Estimated nats a token (KL) that the model has moved from the one it started from; None while it is free."""
 
 
 @dataclass(frozen=True)
@@ -304,6 +313,12 @@ def _watcher(path: Path, on_event: Callable[[Event], None], rate: str) -> Any:
             for value in (loss, validation):
                 if value is not None and not abs(value) < float("inf"):
                     raise not_a_number(value, state.global_step, path.parent, rate)
+
+            def either(name: str) -> float | None:
+                return logs.get(name, logs.get(f"eval_{name}"))
+
+            if loss is not None and "reward" in logs:
+                loss = 1 - logs["reward"]
             event = Event(
                 step=state.global_step,
                 steps=state.max_steps,
@@ -312,9 +327,13 @@ def _watcher(path: Path, on_event: Callable[[Event], None], rate: str) -> Any:
                 loss=loss,
                 validation_loss=validation,
                 gradient_norm=logs.get("grad_norm"),
-                task=logs.get("eval_task"),
-                accuracy=logs.get("rewards/accuracies", logs.get("eval_rewards/accuracies")),
-                margin=logs.get("rewards/margins", logs.get("eval_rewards/margins")),
+                task=logs.get("eval_task", either("mark")),
+                accuracy=either("rewards/accuracies"),
+                margin=either("rewards/margins"),
+                reward=either("reward"),
+                valid=either("valid"),
+                passed=either("passed"),
+                divergence=logs.get("kl"),
             )
             if first():
                 with path.open("a", encoding="utf-8") as out:

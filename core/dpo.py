@@ -25,36 +25,22 @@ from understudy.core._running import (
     run_arguments,
 )
 from understudy.core.errors import BadInput
-from understudy.core.files import canonical_json, sha256_bytes
 from understudy.core.hardware import Hardware
 from understudy.core.preferences import PairRow
 from understudy.core.preflight import check_rows
 from understudy.core.ranks import count, once
 from understudy.core.rows import IGNORE, answer_row
+from understudy.core.runs import stage_settings
 from understudy.core.settings import PreferenceSettings, TrainSettings
 from understudy.core.starts import Start, prepared_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["RATE", "preference_key", "stage_settings", "train_dpo"]
+__all__ = ["RATE", "train_dpo"]
 
 RATE = "preference.learning_rate"
 """The setting to lower when a preference loss runs away."""
-
-
-def stage_settings(train: TrainSettings, preference: PreferenceSettings) -> TrainSettings:
-    """Return the settings of training with those replaced that a preference stage has of its own."""
-    return train.model_copy(update={"epochs": preference.epochs, "learning_rate": preference.learning_rate})
-
-
-def preference_key(
-    stage: str, train: TrainSettings, preference: PreferenceSettings, start: Start, preferences_digest: str
-) -> str:
-    """Return the name of the run's working folder; the same work has the same name, so a killed run is found again."""
-    settings = stage_settings(train, preference).model_dump(mode="json", exclude={"threads"})
-    work = [stage, settings, preference.model_dump(mode="json"), start.revision, preferences_digest, count()]
-    return sha256_bytes(canonical_json(work).encode())[:16]
 
 
 def train_dpo(
@@ -81,7 +67,7 @@ def train_dpo(
         train: method, batch, length and seed; epochs and learning rate come from ``preference``.
         preference: loss and strength.
         hardware: where to run.
-        folder: of this run, see :func:`preference_key`.
+        folder: of this run, see :mod:`understudy.core.runs`.
         references: folder where reference log-probabilities are kept, for all runs.
         on_event: called with every event.
 

@@ -23,12 +23,13 @@ from understudy.core._running import (
     run,
     run_arguments,
 )
-from understudy.core.dpo import RATE, stage_settings
+from understudy.core.dpo import RATE
 from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
 from understudy.core.preferences import ThumbRow
 from understudy.core.preflight import check_rows
 from understudy.core.rows import IGNORE, answer_row
+from understudy.core.runs import stage_settings
 from understudy.core.settings import PreferenceSettings, TrainSettings
 from understudy.core.starts import Start, prepared_model
 

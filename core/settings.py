@@ -19,6 +19,7 @@ from understudy.core._training_settings import (
     PreferenceSettings,
     PrefixSettings,
     QloraSettings,
+    RewardSettings,
     TrainSettings,
 )
 from understudy.core.errors import BadInput
@@ -42,6 +43,7 @@ __all__ = [
     "PrefixSettings",
     "QloraSettings",
     "ReviewSettings",
+    "RewardSettings",
     "Settings",
     "SourceSettings",
     "TrainSettings",
@@ -223,6 +225,8 @@ class Settings(Section):
     """Tuning on the training split."""
     preference: PreferenceSettings = PreferenceSettings()
     """Tuning on better and worse answers."""
+    reward: RewardSettings = RewardSettings()
+    """Tuning on rewards for the model's own answers."""
     evaluate: EvaluateSettings = EvaluateSettings()
     """Comparing arms on the test split."""
     gate: GateSettings = GateSettings()

@@ -23,10 +23,9 @@ from understudy.core._running import (
     run_arguments,
 )
 from understudy.core.errors import BadInput
-from understudy.core.files import canonical_json, sha256_bytes
 from understudy.core.hardware import Hardware
 from understudy.core.preflight import check_rows
-from understudy.core.ranks import count, gathered, once
+from understudy.core.ranks import gathered, once
 from understudy.core.rows import IGNORE, Row
 from understudy.core.settings import TrainSettings
 from understudy.core.starts import Start, prepared_model
@@ -35,19 +34,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
     from trl import SFTConfig
 
-__all__ = ["Event", "Outcome", "run_key", "train_sft"]
+__all__ = ["Event", "Outcome", "train_sft"]
 
 _TASK = "eval_task"
 """The score's name among the trainer's metrics."""
-
-
-def run_key(settings: TrainSettings, start: Start, dataset_digest: str) -> str:
-    """Return the name of the run's working folder; the same work has the same name, so a killed run is found again.
-
-    Threads are left out: they change the speed, not the task.
-    """
-    work = [settings.model_dump(mode="json", exclude={"threads"}), start.revision, dataset_digest, count()]
-    return sha256_bytes(canonical_json(work).encode())[:16]
 
 
 def train_sft(
@@ -63,10 +53,10 @@ def train_sft(
 ) -> Outcome:
     """Fine-tune ``start`` on ``training`` and return the checkpoint with the lowest validation loss.
 
-    A run that was killed goes on from its last epoch when called again with the same ``folder``
-    (see :func:`run_key`); a finished one returns at once. Validation runs after each epoch; training ends early after
-    ``settings.early_stopping_patience`` epochs without improvement. With ``task``, which scores the model's answers
-    (higher is better) and leaves it as it was, that score takes the place of the validation loss in both.
+    A run that was killed goes on from its last epoch when called again with the same ``folder`` (see
+    :mod:`understudy.core.runs`); a finished one returns at once. Validation runs after each epoch; training ends early
+    after ``settings.early_stopping_patience`` epochs without improvement. With ``task``, which scores the model's
+    answers (higher is better) and leaves it as it was, that score takes the place of the validation loss in both.
 
     Raises:
         BadInput: no training rows, the loss is no longer a number, the method does not fit the base, or what was saved

@@ -26,6 +26,7 @@ _APART = {"dpo": "the reference's figures are kept by whole models", "sft": ""}
 def launch(file_or_preset: str, stage: str, settings: Settings, arguments: Sequence[str]) -> None:
     """Start the processes of a launch file, each as ``understudy train`` with ``arguments``, and wait for their end."""
     import torch
+    from rich.markup import escape
 
     from understudy.integrations.launch.plan import command, plan, write
     from understudy.integrations.launch.run import run
@@ -34,7 +35,7 @@ def launch(file_or_preset: str, stage: str, settings: Settings, arguments: Seque
     _fits(planned.asked, stage, settings)
     file = write(planned, Path(settings.registry) / "launch")
     line = command(file, ["train", "--launched", str(file), *arguments])
-    stderr().print(f"  [dim]{shlex.join(line)}[/dim]", soft_wrap=True, markup=True)
+    stderr().print(f"  [dim]{escape(shlex.join(line))}[/dim]", soft_wrap=True)
     run(line, file)
 
 

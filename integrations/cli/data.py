@@ -79,7 +79,7 @@ def import_(
 
 @app.command()
 def export(
-    file: Annotated[Path, typer.Argument(help="File to write")],
+    file: Annotated[Path, typer.Argument(help="New file to write")],
     version: Annotated[str | None, typer.Option("--version", help="Dataset version [default: the newest]")] = None,
     split: Annotated[str, typer.Option(help="train, validation or test")] = "train",
     form: Annotated[
@@ -96,10 +96,12 @@ def export(
     manifest, splits = dataset_of(chosen, version)
     if split not in splits:
         raise BadInput(f"{manifest.id} has no split {split!r}; it has: {', '.join(splits)}")
-    known = next((known for known in EXPORT_FORMS if known == form), None)
-    if known is None:
-        raise BadInput(f"there is no form {form!r}; choose one of: {', '.join(EXPORT_FORMS)}")
-    export_examples(splits[split], load_pack(manifest.pack), file, known)
+    forms = {known: known for known in EXPORT_FORMS if known != "preferences"}  # a version holds examples only
+    if form not in forms:
+        raise BadInput(f"there is no form {form!r}; choose one of: {', '.join(forms)}")
+    if file.exists():
+        raise BadInput(f"{file} exists already; name a new file")
+    export_examples(splits[split], load_pack(manifest.pack), file, forms[form])
     typer.echo(f"{len(splits[split])} examples of {manifest.id} ({split}) written to {file}", err=True)
 
 

@@ -122,10 +122,10 @@ def _explain_log(
     from understudy.integrations.github.junit import failed_tests
     from understudy.integrations.github.runs import FailedJob
     from understudy.integrations.github.scrub import Scrubber
-    from understudy.templates.log_triage.sources import open_logs
+    from understudy.templates.log_triage.sources import open_logs, same_job
 
-    passed = open_logs(green)[0] if green is not None else None
-    jobs = [FailedJob(one.name, "", "", (one,), passed) for one in open_logs(log)]
+    passed = open_logs(green) if green is not None else None
+    jobs = [FailedJob(one.name, "", "", (one,), same_job(one, passed) if passed else None) for one in open_logs(log)]
     tests = [test for path in junit for test in failed_tests(path)]
     plan = plan_explanation("Why this job failed", _explained(jobs, settings, model), Scrubber(), tests=tests)
     finish(plan, None, apply=apply, as_json=as_json, save=save)

@@ -93,9 +93,9 @@ def _answers(settings: Settings, tickets: list[Incoming], model: str | None) -> 
         def progress(count: int) -> None:
             nonlocal done
             done += count
-            tell("scoring", min(done, total), total, "")
+            tell("scoring", done, total, "")
 
-        total = len(tickets) * len(settings.taxonomy.effective)
+        total = len(tickets)
         return label_all(settings, labeller, tickets, engine=engine, progress=progress)
 
 

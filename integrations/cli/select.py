@@ -21,12 +21,12 @@ def select(
     from understudy.templates.log_triage.explain import redacted
     from understudy.templates.log_triage.render import plain
     from understudy.templates.log_triage.select import select as choose
-    from understudy.templates.log_triage.sources import open_logs
+    from understudy.templates.log_triage.sources import open_logs, same_job
 
-    passed = open_logs(green)[0] if green is not None else None
-    logs = open_logs(log)
+    passed = open_logs(green) if green is not None else None
+    logs = open_logs(log, lambda reason: typer.echo(f"left out: {reason}", err=True))
     for named in logs:
-        selection = choose(named, green=passed, budget=budget)
+        selection = choose(named, green=same_job(named, passed) if passed else None, budget=budget)
         if as_json:
             extra = {"file": named.name} if len(logs) > 1 else {}
             print_json({**selection.to_json(), **extra})

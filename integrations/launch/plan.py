@@ -33,12 +33,12 @@ class Launch:
     name: str
     config: Any
     """accelerate's ``ClusterConfig``."""
+    strategy: Strategy
 
     @property
     def asked(self) -> Asked:
         """What each process must find."""
-        config = self.config
-        return Asked(self.name, _strategy(self.name, config), config.num_processes, bool(config.use_cpu))
+        return Asked(self.name, self.strategy, self.config.num_processes, bool(self.config.use_cpu))
 
 
 def read(file_or_preset: str) -> Launch:
@@ -61,9 +61,7 @@ def read(file_or_preset: str) -> Launch:
     if not isinstance(config, ClusterConfig):
         raise BadInput(f"{path}: compute_environment must be LOCAL_MACHINE")
     _refuse_unknown(path, config)
-    launch = Launch(file_or_preset, config)
-    _ = launch.asked
-    return launch
+    return Launch(file_or_preset, config, _strategy(file_or_preset, config))
 
 
 def _refuse_unknown(path: Path, config: Any) -> None:
@@ -109,16 +107,15 @@ def plan(file_or_preset: str, gpus: int, variables: Mapping[str, str] = os.envir
         BadInput: the file cannot be used, or not on this machine.
     """
     launch = read(file_or_preset)
-    name, config = launch.name, launch.config
-    asked = launch.asked
-    if asked.cpu and asked.strategy != "ddp":
-        raise BadInput(f"{name}: {asked.strategy} with use_cpu would be plain data parallelism; use --launch cpu")
-    if not asked.cpu and not gpus:
+    name, config, strategy = launch.name, launch.config, launch.strategy
+    if config.use_cpu and strategy != "ddp":
+        raise BadInput(f"{name}: {strategy} with use_cpu would be plain data parallelism; use --launch cpu")
+    if not config.use_cpu and not gpus:
         raise BadInput(
-            f"--launch {name} asks for {asked.strategy} on GPUs and this machine has none; without a word accelerate "
+            f"--launch {name} asks for {strategy} on GPUs and this machine has none; without a word accelerate "
             "would start processes that know nothing of each other: use --launch cpu, or a machine with GPUs"
         )
-    if asked.strategy.startswith("zero") and find_spec("deepspeed") is None:
+    if strategy.startswith("zero") and find_spec("deepspeed") is None:
         raise BadInput(f"--launch {name} needs DeepSpeed: pip install deepspeed, or use --launch fsdp2")
     config.num_machines = _number(variables, "PET_NNODES", config.num_machines)
     config.machine_rank = _number(variables, "PET_NODE_RANK", config.machine_rank)

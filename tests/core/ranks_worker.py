@@ -6,11 +6,11 @@ import random
 import sys
 from pathlib import Path
 
-from understudy.core.bases import load_tokenizer, resolve_base
+from understudy.core.bases import load_model, load_tokenizer, resolve_base
 from understudy.core.dpo import train_dpo
 from understudy.core.hardware import Hardware
 from understudy.core.preferences import PairRow
-from understudy.core.ranks import Asked, join, started
+from understudy.core.ranks import Asked, first, join, started
 from understudy.core.rows import answer_row
 from understudy.core.settings import PreferenceSettings, TrainSettings
 from understudy.core.sft import train_sft
@@ -20,9 +20,12 @@ CPU = Hardware("cpu", False, 1, ())
 
 
 def main(stage: str, base_folder: str, batch: str, folder: str) -> None:
-    """Train ``stage`` for two epochs of 32 rows with unequal lengths."""
+    """Train ``stage`` for two epochs of 32 rows with unequal lengths, or ``save`` an adapter without training."""
     if started() > 1:
         join(Asked("test", "ddp", started(), cpu=True))
+    if stage == "save":
+        save(Path(base_folder), Path(folder))
+        return
     base = resolve_base(base_folder)
     tokenizer = load_tokenizer(base)
     rng = random.Random(5)
@@ -49,6 +52,31 @@ def main(stage: str, base_folder: str, batch: str, folder: str) -> None:
     pairs = [PairRow(str(n), *row) for n, row in enumerate(rows)]
     preference = PreferenceSettings(epochs=2, learning_rate=1e-2)
     train_dpo(start, tokenizer, pairs[:32], pairs[32:], settings, preference, CPU, run, run.parent / "references")
+
+
+def save(base: Path, folder: Path) -> None:
+    """Save a random adapter; of several processes each holds a shard of every weight, by FSDP's second version."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    torch.manual_seed(3)
+    whole = load_model(resolve_base(str(base)), dtype="float32")
+    model = get_peft_model(whole, LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False))
+    if started() == 1:
+        model.save_pretrained(str(folder))
+        return
+    mesh = init_device_mesh("cpu", (started(),))
+    for layer in whole.model.layers:
+        fully_shard(layer, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    assert all(weight.to_local().numel() < weight.numel() for weight in model.parameters() if weight.ndim == 2)
+    # As accelerator.get_state_dict does, with which transformers' trainer saves.
+    state = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+    if first():
+        model.save_pretrained(str(folder), state_dict=state)
 
 
 if __name__ == "__main__":

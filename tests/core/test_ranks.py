@@ -63,6 +63,17 @@ def test_two_processes_learn_what_one_learns_from_the_same_rows_a_step(stage: st
     same(tmp_path / "alone", train(stage, tmp_path, 4))
 
 
+@pytest.mark.slow
+def test_an_adapter_saved_from_shards_is_the_adapter_and_nothing_else(tmp_path: Path) -> None:
+    tiny_base(tmp_path / "base", "llama")
+    main("save", str(tmp_path / "base"), "", str(tmp_path / "alone"))
+    divided = train("save", tmp_path, 1)
+    ours, others = (load_file(folder / "adapter_model.safetensors") for folder in (divided, tmp_path / "alone"))
+    assert ours.keys() == others.keys() and all("lora_" in name for name in ours)
+    assert all(torch.equal(weight, others[name]) for name, weight in ours.items())
+    assert not list(divided.glob("model*"))
+
+
 def test_the_order_of_rows_depends_on_seed_and_epoch_alone_and_neighbours_are_alike() -> None:
     lengths = [(37 * n) % 101 for n in range(400)]
     one, other = by_length(lengths, 8, 7), by_length(lengths, 8, 7)

@@ -23,7 +23,7 @@ from understudy.core.pack import Pack
 from understudy.core.registry import Registry
 from understudy.core.rows import IGNORE, Row, make_rows
 from understudy.core.settings import AdapterSettings, LoraSettings, TrainSettings
-from understudy.core.sft import Event, Outcome, _config, _dataset, _trainer_class, run_key, train_sft
+from understudy.core.sft import Event, Outcome, _config, _dataset, _trainer_class, train_sft
 from understudy.core.starts import Start
 from understudy.core.tuning import adapter_config
 
@@ -462,12 +462,3 @@ def test_every_option_of_an_adapter_reaches_peft() -> None:
 def test_an_adapter_s_alpha_is_not_rounded() -> None:
     made = adapter_config(QUICK.model_copy(update={"method": "lora", "lora": LoraSettings(rank=4, alpha=0.5)}))
     assert made.lora_alpha == 0.5
-
-
-def test_the_same_work_has_the_same_name_and_any_other_work_another(base: Base) -> None:
-    name = run_key(QUICK, Start(base), "d")
-    assert name == run_key(QUICK.model_copy(update={"threads": 3}), Start(base), "d")
-    others = [run_key(QUICK, Start(base), "e"), run_key(QUICK.model_copy(update={"seed": 9}), Start(base), "d")]
-    changes: list[dict[str, Any]] = [{"epochs": 9}, {"method": "lora"}, {"lora": LORA}, {"max_length": 99}]
-    others += [run_key(QUICK.model_copy(update=change), Start(base), "d") for change in changes]
-    assert len({name, *others}) == 1 + len(others)

@@ -3,16 +3,20 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Sequence
+from typing import TypeVar, cast
 
 import pytest
 
-from understudy.core.scoring import ClosedQuestion
+from understudy.core.records import Message
+from understudy.core.scoring import ClosedQuestion, Interview
 from understudy.templates.bug_classification.data import ticket_of
 from understudy.templates.bug_classification.schema import Labels, Question, Ticket, questions
 from understudy.templates.bug_classification.scoring import content_free, score_tickets, without_prior
 from understudy.templates.bug_classification.stack import fit_stack
 
 from .tickets import TAXONOMY
+
+T = TypeVar("T")
 
 ODD = [
     Question(group="type", labels=["bug", "bugfix", 'says "no"', "good first issue", "🚀 a/b"]),
@@ -29,16 +33,28 @@ class Recorder:
         self._prefer = prefer
 
     def score(
-        self, questions: Sequence[ClosedQuestion], progress: Callable[[int], None] | None = None
-    ) -> list[list[float]]:
-        self.asked += questions
-        found = []
-        for question in questions:
-            share = 0.2 / len(question.choices)
-            row = [share] * len(question.choices)
-            row[self._prefer(question)] += 0.8
-            found.append(row)
-        return found
+        self,
+        prompts: Sequence[Sequence[Message]],
+        interviews: Sequence[Interview[T]],
+        progress: Callable[[int], None] | None = None,
+    ) -> list[T]:
+        assert len(prompts) == len(interviews)
+        return [self._ask(interview) for interview in interviews]
+
+    def _ask(self, interview: Interview[T]) -> T:
+        try:
+            asked = next(interview)
+            while True:
+                self.asked += asked
+                asked = interview.send([self._answer(question) for question in asked])
+        except StopIteration as end:
+            return cast(T, end.value)
+
+    def _answer(self, question: ClosedQuestion) -> list[float]:
+        share = 0.2 / len(question.choices)
+        row = [share] * len(question.choices)
+        row[self._prefer(question)] += 0.8
+        return row
 
 
 @pytest.mark.parametrize("seed", range(5))

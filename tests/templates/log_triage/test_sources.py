@@ -12,7 +12,7 @@ import pytest
 
 from understudy.core.errors import BadInput
 from understudy.templates.log_triage import sources
-from understudy.templates.log_triage.sources import NamedLog, open_logs
+from understudy.templates.log_triage.sources import NamedLog, open_logs, same_job
 
 _ERROR = "2022-06-10T22:51:31.6076995Z ##[error]Process completed with exit code 1.\n"
 
@@ -102,7 +102,22 @@ def test_a_folder_gives_its_logs_and_skips_what_is_none(tmp_path: Path) -> None:
     (tmp_path / "binary.log").write_bytes(b"\0" * 100)
     (tmp_path / "photo.png").write_bytes(b"\x89PNG")
     (tmp_path / "link.log").symlink_to("/etc/hostname")
-    assert [_read(log) for log in open_logs(str(tmp_path))] == [b"one\n", b"two\n"]
+    skipped: list[str] = []
+    assert [_read(log) for log in open_logs(str(tmp_path), skipped.append)] == [b"one\n", b"two\n"]
+    assert [reason.rpartition("/")[2] for reason in skipped] == [
+        "binary.log is not text: it is full of NUL or control bytes",
+        "empty.log is empty",
+    ]
+
+
+def test_of_a_passed_run_the_log_of_the_same_file_or_job_is_compared(tmp_path: Path) -> None:
+    failed = open_logs(str(_zip(tmp_path / "red.zip", {"0_b c.txt": "no\n" + _ERROR, "b c/2_x.txt": "no\n" + _ERROR})))
+    green = open_logs(str(_zip(tmp_path / "green.zip", {"0_a.txt": "ok\n", "1_b c.txt": "fine\n"})))
+    assert [_read(same_job(log, green)) for log in failed] == [b"fine\n"]
+    (alone,) = open_logs(str(_zip(tmp_path / "alone.zip", {"0_z.txt": "ok\n"})))
+    assert same_job(failed[0], [alone]) is alone
+    with pytest.raises(BadInput, match=r"holds 2 logs and none of the job of .*alone.zip:0_z.txt; name one: .*0_a.txt"):
+        same_job(alone, green)
 
 
 def test_an_unpacked_run_gives_its_failed_steps(tmp_path: Path) -> None:
