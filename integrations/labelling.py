@@ -205,14 +205,17 @@ def write_quality(
         known = [
             (answer[group.name], target[group.name])
             for answer, target in zip(answers, targets, strict=True)
-            if group.name in answer and isinstance(target.get(group.name), str)
+            if group.name in answer and group.name in target
         ]
         labels = list(dict.fromkeys(label for answer, _ in known for label in answer))
-        known = [(answer, truth) for answer, truth in known if truth in labels]
+        # Of a ``multi`` group a label that only a bot set is neither yes nor no.
+        known = [
+            (a, said) for a, said in known if (said in labels if isinstance(said, str) else said.keys() >= set(labels))
+        ]
         if len(known) < 2:
             continue
         table = np.array([[answer.get(label, 0.0) for label in labels] for answer, _ in known])
-        found = quality(labels, [str(truth) for _, truth in known], table, group.min_precision)
+        found = quality(labels, [said for _, said in known], table, group.min_precision)  # type: ignore[arg-type]
         name = f"{arm}-{number + 1}"  # a group's name may hold what no file name may
         write_json(folder / f"{name}.json", {"group": group.name, **found.model_dump(mode="json")})
         draw(found, folder / f"{name}.png")

@@ -105,6 +105,40 @@ def export(
     typer.echo(f"{len(splits[split])} examples of {manifest.id} ({split}) written to {file}", err=True)
 
 
+@app.command()
+def corrections(
+    file: Annotated[Path, typer.Argument(help="JSON Lines of tickets with the labels that people removed")],
+    out: Annotated[Path, typer.Argument(help="New file to write, for preference.paths")],
+    settings: SettingsOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Write where people overruled a bot as pairs of a chosen and a rejected answer, for `train --stage dpo`.
+
+    FILE is corrections.jsonl of `understudy github history`, or issues as GitHub's API gives them, with their events.
+    """
+    from understudy.core.bases import load_tokenizer, token_counter
+    from understudy.core.errors import BadInput
+    from understudy.core.jsonl import export_examples
+    from understudy.core.pack import BuildContext, FindsCorrections, load_pack
+    from understudy.integrations.cli._console import quiet_libraries
+    from understudy.integrations.pipeline import base_of
+
+    chosen = read_settings(settings, overrides)
+    pack = load_pack(chosen.pack)
+    if not isinstance(pack, FindsCorrections):
+        raise BadInput(f"{pack.name} finds no corrections in its material; pack bug-classification does")
+    if out.exists():
+        raise BadInput(f"{out} exists already; name a new file")
+    quiet_libraries()
+    count = token_counter(load_tokenizer(base_of(chosen)))
+    context = BuildContext(count, chosen.data.prompt_budget, paths=[file], taxonomy=chosen.taxonomy)
+    pairs = list(pack.corrections(context))
+    if not pairs:
+        raise BadInput(f"{file} holds no correction: nowhere a person replaced a bot's label of the taxonomy")
+    export_examples(pairs, pack, out, "records")
+    typer.echo(f"{len(pairs)} pairs written to {out}: name it in preference.paths", err=True)
+
+
 def show_version(manifest: DatasetVersion, root: Path, as_json: bool) -> None:
     """Print a dataset version's counts, or its manifest as JSON."""
     if as_json:

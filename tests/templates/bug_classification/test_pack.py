@@ -172,3 +172,18 @@ def test_quality_of_probabilities_that_mean_what_they_say(tmp_path: Path) -> Non
     assert sure.ece.value > 0.2, "always certain, often wrong"
     draw(found, tmp_path / "q.png")
     assert (tmp_path / "q.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_quality_of_a_multi_group_counts_each_yes_and_no() -> None:
+    random_ = np.random.default_rng(2)
+    table = random_.uniform(size=(600, 2))
+    truths = [{"ui": bool(a), "docs": bool(b)} for a, b in random_.uniform(size=(600, 2)) < table]
+    found = quality(["ui", "docs"], truths, table)
+    wanted = np.array([[truth["ui"], truth["docs"]] for truth in truths], dtype=int)
+    given = (table >= 0.5).astype(int)
+    assert found.macro_f1.value == pytest.approx(f1_score(wanted, given, average="macro"))
+    assert found.micro_f1.value == pytest.approx(f1_score(wanted, given, average="micro"))
+    assert found.labels["docs"].support == wanted[:, 1].sum() == sum(found.confusion[1][2:])
+    assert sum(found.confusion[0]) == 600 and sum(count for _, _, count in found.reliability) == 1200
+    assert found.ece.value < 0.06 and 0.3 < found.coverage.value < 0.6
+    assert found.risk_coverage[-1] == (1.0, pytest.approx(float((wanted != given).mean())))
