@@ -118,6 +118,9 @@ class TrainSettings(Section):
     on_overflow: Overflow = "error"
     """What becomes of a longer one: ``error`` refuses it by name, ``drop`` leaves it out and says how many, ``trim``
     lets the pack leave out parts of the input (``--stage sft``). An answer is never cut."""
+    packing: Literal["auto", "off"] = "auto"
+    """For ``--stage sft``: rows of a batch share lines, so that less is padding, where that gives the same logits
+    (measured at the start); ``off`` pads every row. Rows are grouped by length either way."""
     warmup: Share = 0.05
     """Share of all steps over which the learning rate rises."""
     weight_decay: float = Field(default=0.0, ge=0, lt=1)
@@ -142,6 +145,9 @@ class TrainSettings(Section):
     """Decides the order of rows, dropout and new weights."""
     threads: Count | Literal["auto"] = "auto"
     """CPU threads; ``auto`` takes the cores this process may use."""
+    report_to: Literal["none", "tensorboard", "mlflow", "wandb"] = "none"
+    """Where figures go besides ``events.jsonl``; ``tensorboard`` writes into the run's folder, the other two send them
+    where their own environment variables say."""
 
     def shape(self) -> dict[str, Any]:
         """Return what decides the weights that are trained: the method and the sections it reads."""

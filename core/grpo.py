@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy.core._prefix_sharing import Scorer
+from understudy.core._references import as_it_began
 from understudy.core._running import (
     Event,
     Outcome,
     callbacks,
+    check_finite,
     conclude,
     finished_outcome,
-    not_a_number,
     run,
     run_arguments,
 )
@@ -179,7 +180,8 @@ def _config(settings: TrainSettings, reward: RewardSettings, hardware: Hardware,
     from trl import GRPOConfig
 
     return GRPOConfig(
-        **run_arguments(settings, hardware, folder, prompts * reward.generations),
+        **run_arguments(settings, hardware, folder, prompts * reward.generations)
+        | {"include_num_input_tokens_seen": "no"},  # TRL counts by itself what it has drawn
         num_generations=reward.generations,
         num_generations_eval=1,
         temperature=reward.temperature,
@@ -250,7 +252,7 @@ class _Beginning:
         self._kept = [(parameter, parameter.detach().clone()) for parameter in trained]
 
     def __call__(self, **inputs: Any) -> Any:
-        with self._model.disable_adapter() if self._fresh else self._put_back():
+        with as_it_began(self._model, fresh=self._fresh), self._put_back():
             return Scorer(self._model, temperature=self._temperature)(**inputs)
 
     @contextmanager
@@ -303,9 +305,7 @@ def _trainer_class() -> Any:
             stock = self.aux_loss_enabled or self.args.device.type == "cuda"
             chosen = model if stock else Scorer(model, temperature=self.temperature)
             loss = super().compute_loss(chosen, inputs, return_outputs, num_items_in_batch)  # type: ignore[no-untyped-call]
-            value = float(loss.detach())
-            if not abs(value) < float("inf"):
-                raise not_a_number(value, self.state.global_step + 1, self._folder, RATE)
+            check_finite(loss, self.state.global_step + 1, self._folder, RATE)
             return loss
 
     return RewardTrainer

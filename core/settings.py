@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from understudy.core._section import Count, Section, Seed, Share, Text
+from understudy.core._serving_settings import GitHubAppSettings, ServeSettings
 from understudy.core._training_settings import (
     AdapterSettings,
     Ia3Settings,
@@ -35,6 +36,7 @@ __all__ = [
     "DataSettings",
     "EvaluateSettings",
     "GateSettings",
+    "GitHubAppSettings",
     "Ia3Settings",
     "LoraSettings",
     "Method",
@@ -44,6 +46,7 @@ __all__ = [
     "QloraSettings",
     "ReviewSettings",
     "RewardSettings",
+    "ServeSettings",
     "Settings",
     "SourceSettings",
     "TrainSettings",
@@ -233,6 +236,8 @@ class Settings(Section):
     """When the tuned model may take the stage."""
     review: ReviewSettings = ReviewSettings()
     """How many and how sure comments a code review shows."""
+    serve: ServeSettings = ServeSettings()
+    """Answering GitHub by itself."""
     registry: Text = ".understudy"
     """Folder of dataset versions and models, relative to the folder the command runs in."""
 

@@ -55,7 +55,9 @@ def show(
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="JSON Lines: examples, input/output, prompt/completion or messages")],
+    file: Annotated[
+        Path, typer.Argument(help="JSON Lines: examples, (instruction/)input/output, prompt/completion, messages")
+    ],
     settings: SettingsOption = None,
     overrides: SetOption = None,
     as_json: JsonOption = False,

@@ -24,6 +24,7 @@ from understudy.integrations.cli import (
     rate,
     review,
     select,
+    serve,
     train,
 )
 
@@ -78,6 +79,7 @@ app.command("review")(review.review)
 app.command("diff")(diff.diff)
 app.command("label")(label.label)
 app.add_typer(github.app, name="github")
+app.command("serve")(serve.serve)
 
 
 def main() -> None:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run_training", "train"]
 
+_WORTH_TELLING = 20
+"""Seconds left from which on an estimate is of use."""
 _UNITS = {
     "sft": "loss (nats per token)",
     "dpo": "loss (dpo, 0 is best)",
@@ -54,6 +56,16 @@ def train(
         str | None,
         typer.Option("--resume", metavar="RUN", help="Go on with this run, or with the 'last', or refuse to"),
     ] = None,
+    launch: Annotated[
+        str | None,
+        typer.Option(
+            "--launch", metavar="NAME|FILE", help="Train in several processes: cpu, ddp, fsdp2, zero2, zero3, or a file"
+        ),
+    ] = None,
+    launched: Annotated[
+        str | None,
+        typer.Option("--launched", metavar="NAME|FILE", help="Be one of several processes that another program starts"),
+    ] = None,
     settings: SettingsOption = None,
     overrides: SetOption = None,
     as_json: JsonOption = False,
@@ -62,26 +74,54 @@ def train(
 
     Killed on the way, the same command goes on from the last finished epoch; --resume makes sure that it is the same.
     """
-    from understudy.integrations.cli._console import hardware_of, quiet_libraries
+    from understudy.core.ranks import first
+    from understudy.integrations.cli import _launch
+    from understudy.integrations.cli._console import quiet_libraries
     from understudy.integrations.pipeline import start_of
 
     if stage not in _STAGES:
         raise BadInput(f"--stage {stage!r} is not one of {', '.join(_STAGES)}")
     chosen = read_settings(settings, overrides)
+    if launch is not None:
+        again = _again(stage, start, dataset, resume, settings, overrides, as_json)
+        _launch.launch(launch, stage, chosen, again)
+        return
     from_files = stage in ("dpo", "kto") and not chosen.preference.sources
     manifest, splits = (None, {}) if from_files and dataset is None else dataset_of(chosen, dataset)
     quiet_libraries()
-    begin = start_of(chosen, start)
-    version, outcome = run_training(chosen, manifest, splits, hardware_of(chosen), _STAGES[stage], begin, resume)
+    with _launch.launched(launched, stage, chosen) as hardware:
+        begin = start_of(chosen, start)
+        version, outcome = run_training(chosen, manifest, splits, hardware, _STAGES[stage], begin, resume)
+    if not first():
+        return
     if as_json:
         print_json(version.model_dump(mode="json"))
         return
     console = stdout()
-    console.print(f"[bold]{version.id}[/bold]  {_result(outcome)}")
+    console.print(f"[bold]{version.id}[/bold]  validation loss {outcome.best_validation_loss:.4f}")
+    rewarded = _rewarded(outcome)
+    if rewarded:
+        console.print(f"  rewarded   {rewarded}")
     if version.parent:
         console.print(f"  from       {version.parent} by {version.stage}")
     console.print(f"  curve      {outcome.folder.parent / 'curve.png'}")
     console.print("  next       understudy evaluate")
+
+
+def _again(
+    stage: str,
+    start: str | None,
+    dataset: str | None,
+    resume: str | None,
+    settings: Path | None,
+    overrides: list[str] | None,
+    as_json: bool,
+) -> list[str]:
+    """Return the options of :func:`train` as they were given."""
+    values = {"--stage": stage, "--from": start, "--dataset": dataset, "--resume": resume, "--settings": settings}
+    given = [text for name, value in values.items() if value is not None for text in (name, str(value))]
+    given += [text for override in overrides or [] for text in ("--set", override)]
+    return [*given, "--json"] if as_json else given
 
 
 def run_training(
@@ -103,14 +143,18 @@ def run_training(
     from understudy.core.curve import draw_curve
     from understudy.core.memory import check_memory
     from understudy.core.pack import load_pack
+    from understudy.core.ranks import first
+    from understudy.core.reporters import check_reporter
     from understudy.integrations.pipeline import start_of
     from understudy.integrations.pipeline import train as run
     from understudy.integrations.preferring import prefer
     from understudy.integrations.rewarding import reward
 
     start = start or start_of(settings, None)
-    for reason in (*hardware.reasons, check_memory(start.base, settings.train, hardware)):
-        stderr().print(f"  [dim]{reason}[/dim]")
+    check_reporter(settings.train)
+    hardware = check_memory(start.base, settings.train, hardware)
+    for reason in hardware.reasons:
+        stderr().print(f"  [dim]{escape(reason)}[/dim]")
     pack = load_pack(manifest.pack if manifest else settings.pack)
     with _progress() as (sampled, tell):
         if stage in ("dpo", "kto"):
@@ -119,7 +163,8 @@ def run_training(
             assert manifest is not None, "it needs a dataset"
             tune = run if stage == "sft" else reward
             version, outcome = tune(settings, pack, manifest, splits, hardware, tell, start, resume)
-    draw_curve(outcome.events, Path(outcome.folder).parent / "curve.png", _UNITS[stage])
+    if first():
+        draw_curve(outcome.events, Path(outcome.folder).parent / "curve.png", _UNITS[stage])
     for note in outcome.notes:
         stderr().print(f"  [dim]{escape(note)}[/dim]")
     if outcome.stopped_early:
@@ -127,16 +172,22 @@ def run_training(
     return version, outcome
 
 
-def _result(outcome: Outcome) -> str:
-    """Return what the kept checkpoint reached."""
-    kept = [event for event in outcome.events if event.validation_loss == outcome.best_validation_loss]
-    if not kept or kept[0].reward is None:
-        return f"validation loss {outcome.best_validation_loss:.4f}"
-    moved = [event.divergence for event in outcome.events if event.divergence is not None]
-    return (
-        f"reward {kept[0].reward:.3f}  valid {kept[0].valid:.0%}  passed checks {kept[0].passed:.0%}  "
-        f"task {kept[0].task:.3f}" + (f"  KL {moved[-1]:.4f}" if moved else "")
-    )
+def _rewarded(outcome: Outcome) -> str:
+    """Return what the answers of the checkpoint that grpo kept earned; empty for the other stages."""
+    kept = next(event for event in outcome.events if event.validation_loss == outcome.best_validation_loss)
+    if kept.reward is None:
+        return ""
+    moved = [event.divergence for event in outcome.events if event.divergence is not None and event.step <= kept.step]
+    said = f"{kept.reward:.3f}: valid {kept.valid:.0%}, passed checks {kept.passed:.0%}, task {kept.task:.3f}"
+    return f"{said}, KL {moved[-1]:.4f}" if moved else said
+
+
+def _about(seconds: float) -> str:
+    """Return a duration as one says it."""
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"about {seconds / size:.0f} {unit}"
+    return f"about {seconds:.0f} s"
 
 
 @contextmanager
@@ -146,6 +197,7 @@ def _progress() -> Iterator[tuple[Callable[[int, int], None], Callable[[Event], 
 
     with progress_bar() as bar:
         tasks: dict[str, Any] = {}
+        left: list[float] = []
         notes = {"loss": "", "valid": "", "validation": "", "task": "", "accuracy": ""}
 
         def task(name: str) -> Any:
@@ -167,6 +219,9 @@ def _progress() -> Iterator[tuple[Callable[[int, int], None], Callable[[Event], 
                     notes["task"] = f"task {event.task:.3f}"
                 if event.accuracy is not None:
                     notes["accuracy"] = f"better answer preferred {event.accuracy:.0%}"
+            if event.seconds_left is not None and event.seconds_left >= _WORTH_TELLING and not left:
+                left.append(event.seconds_left)
+                bar.console.print(f"  [dim]{_about(event.seconds_left)} left after step {event.step}[/dim]")
             note = "  ".join([f"epoch {event.epoch:.1f}", *filter(None, notes.values())])
             bar.update(task("fine-tuning"), completed=event.step, total=event.steps, note=note)
 

@@ -18,6 +18,7 @@ from understudy.core._json_lines import read_json_lines
 from understudy.core.errors import BadInput
 from understudy.core.files import sha256_bytes, write_json, write_text
 from understudy.integrations.github.client import GitHub, ServiceError
+from understudy.integrations.github.pulls import threads_of
 from understudy.templates.log_triage.explain import redacted
 from understudy.templates.log_triage.select import select
 from understudy.templates.log_triage.sources import NamedLog
@@ -86,6 +87,7 @@ class History:
     def _reviews(self, since: str) -> int:
         """Review comments in the order of their last change, which is also how GitHub filters them."""
         state = self._cursor.setdefault("reviews", {"since": f"{since}T00:00:00Z", "tag": None})
+        unasked = set(state.setdefault("unasked", []))
         path, count = f"{self._root}/pulls/comments", 0
         query = {"sort": "updated", "direction": "asc", "since": state["since"]}
         tag, first = self._github.get_if_changed(path, state["tag"], per_page=100, **query)
@@ -97,19 +99,31 @@ class History:
                 self._append("review_comments", [_comment(one) for one in fresh])
                 count += len(fresh)
                 self._tell("reviews", count)
-                state |= {"since": page[-1]["updated_at"], "tag": None}
+                unasked |= {_pull_of(one) for one in fresh}
+                state |= {"since": page[-1]["updated_at"], "tag": None, "unasked": sorted(unasked)}
                 self._save()
             state["tag"] = tag if state["since"] == query["since"] else None
             self._save()
+        resolved = self._resolved(state)
         threads: dict[int, dict[str, Any]] = {}
         newest = {one["id"]: one for one in self._read("review_comments")}
         for one in sorted(newest.values(), key=lambda one: (one["created_at"], one["id"])):
             root = one["in_reply_to_id"] or one["id"]
-            known = {"repo": self._repo, "pull": one["pull"], "comments": [], "is_resolved": None}
+            known = {"repo": self._repo, "pull": one["pull"], "comments": [], "is_resolved": resolved.get(root)}
             # GitHub takes the line off a comment whose code was changed by a later push.
             thread = threads.setdefault(root, {**known, "line_changed": one["line"] is None})
             thread["comments"].append(one)
         return self._write("reviews", threads.values())
+
+    def _resolved(self, state: dict[str, Any]) -> dict[int, bool]:
+        """Return first comment's id to whether its thread is resolved, asking about pull requests with new comments."""
+        for pull in list(state["unasked"]):
+            threads = threads_of(self._github, self._repo, pull)
+            found = [{"comment": comment, "resolved": done} for comment, (_, done) in threads.items()]
+            self._append("review_threads", found)
+            state["unasked"].remove(pull)
+            self._save()
+        return {one["comment"]: one["resolved"] for one in self._read("review_threads")}
 
     def _labels(self, since: str) -> int:
         """Label events from the newest back to the newest of the last time."""
@@ -291,8 +305,11 @@ def _person(user: dict[str, Any] | None) -> dict[str, str]:
 
 
 def _comment(one: dict[str, Any]) -> dict[str, Any]:
-    pull = int(str(one["pull_request_url"]).rpartition("/")[2])
-    return {**{key: one.get(key) for key in _COMMENT}, "pull": pull, "user": _person(one.get("user"))}
+    return {**{key: one.get(key) for key in _COMMENT}, "pull": _pull_of(one), "user": _person(one.get("user"))}
+
+
+def _pull_of(comment: dict[str, Any]) -> int:
+    return int(str(comment["pull_request_url"]).rpartition("/")[2])
 
 
 def _event(one: dict[str, Any], bots: Collection[str]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from typing import IO
 from understudy.core.errors import BadInput
 from understudy.templates.log_triage.lines import clean
 
-__all__ = ["NamedLog", "open_logs", "same_job"]
+__all__ = ["NamedLog", "open_logs", "paired"]
 
 _CHUNK = 1 << 20
 _SNIFF = 1 << 16
@@ -102,21 +102,25 @@ def open_logs(path: str, on_skipped: Callable[[str], None] = lambda reason: None
         raise BadInput(f"{_shown(path)} cannot be opened: {_reason(error)}") from error
 
 
-def same_job(log: NamedLog, passed: Sequence[NamedLog]) -> NamedLog:
-    """Return the one of ``passed`` to compare ``log`` with: the only one, or that of the same file or job.
+def paired(logs: Sequence[NamedLog], passed: Sequence[NamedLog]) -> list[NamedLog | None]:
+    """Return for each log the one of ``passed`` to compare it with, None where there is none.
+
+    A single file stands for every log; of a folder or an archive it is that of the same file, or else of the same job.
 
     Raises:
-        BadInput: there are several, and none of them is of the same file or job.
+        BadInput: no log finds one.
     """
-    if len(passed) == 1:
-        return passed[0]
-    for key in (str, _job):
-        for green in passed:
-            if log.member and key(green.member) == key(log.member):
-                return green
-    raise BadInput(
-        f"--green holds {len(passed)} logs and none of the job of {log.name}; name one: {passed[0].name} ..."
-    )
+    if len(passed) == 1 and (len(logs) == 1 or not passed[0].member):
+        return [passed[0]] * len(logs)
+    found = [_same(log, passed) for log in logs]
+    if passed and not any(found):
+        raise BadInput(f"--green holds {len(passed)} logs and none of the job of {logs[0].name}; name one of them")
+    return found
+
+
+def _same(log: NamedLog, passed: Sequence[NamedLog]) -> NamedLog | None:
+    near = (green for key in (str, _job) for green in passed if log.member and key(green.member) == key(log.member))
+    return next(near, None)
 
 
 @dataclass(frozen=True)

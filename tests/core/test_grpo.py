@@ -153,7 +153,7 @@ def test_loss_and_gradients_are_stock_trl_s_and_prompts_those_of_generation(
 
 
 def test_a_run_earns_more_and_more_and_says_what(run: Run, tmp_path: Path) -> None:
-    outcome = run(tmp_path, epochs=8, beta=0.01, learning_rate=1e-2)
+    outcome = run(tmp_path, epochs=8, beta=0.01, learning_rate=3e-2)
     drawn = [event.reward for event in outcome.events if event.loss is not None and event.reward is not None]
     assert sum(drawn[-8:]) / 8 > sum(drawn[:8]) / 8 + 0.01
     first, watched = outcome.events[0], [event for event in outcome.events if event.validation_loss is not None]
@@ -216,6 +216,21 @@ def test_what_it_is_compared_with_is_where_it_started_also_from_a_merged_adapter
 )
 def test_every_option_changes_the_weights(change: dict[str, Any], plain: Outcome, run: Run, tmp_path: Path) -> None:
     assert not same_weights(run(tmp_path, epochs=1, **change), plain)
+
+
+def test_it_is_said_when_nothing_could_be_learnt(
+    bases: dict[str, Base], prompts: list[Prompt], toy: Pack, tmp_path: Path
+) -> None:
+    """With the toy pack's own checks: a random model never gives a valid answer."""
+    start, reward = Start(bases["qwen3"]), REWARD.model_copy(update={"epochs": 1})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grpo, "judged", judged)
+        outcome = train_grpo(
+            start, load_tokenizer(start.base), toy, prompts[:4], prompts[4:], QUICK, reward, CPU, tmp_path
+        )
+    assert [(event.reward, event.valid, event.alike) for event in outcome.events[:4]] == [(0, 0, 1)] * 4
+    assert outcome.best_validation_loss == 1 and "nothing was learnt" in outcome.notes[0]
+    assert "(0% of them were valid)" in outcome.notes[0]
 
 
 def test_prompts_fill_whole_batches_in_an_order_drawn_once(prompts: list[Prompt]) -> None:

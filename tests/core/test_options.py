@@ -60,6 +60,7 @@ TRAIN: dict[str, tuple[Any, Seen | str]] = {
     "gradient_accumulation": (5, arguments),
     "max_length": (99, arguments),
     "on_overflow": ("drop", "test_rows"),
+    "packing": ("off", "test_packing"),
     "warmup": (0.5, arguments),
     "weight_decay": (0.3, arguments),
     "lora": (LoraSettings(rank=3), "test_sft"),
@@ -71,6 +72,7 @@ TRAIN: dict[str, tuple[Any, Seen | str]] = {
     "watch_examples": (3, "test_sft"),
     "seed": (8, arguments),
     "threads": (2, "test_hardware"),
+    "report_to": ("tensorboard", arguments),
 }
 PREFER: dict[str, tuple[Any, Seen | str]] = {
     "sources": (("sampled",), "test_preferences"),
