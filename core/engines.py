@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from understudy.core._prompt_cache import PromptReader
 from understudy.core.bases import token_counter
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from understudy.core._decoding import Written
-    from understudy.core.scoring import ClosedQuestion
+    from understudy.core.scoring import Interview
 
-__all__ = ["Generation", "LocalEngine", "Request", "prompt_ids", "stop_ids"]
+__all__ = ["Generation", "LocalEngine", "Request", "borrowed_engine", "conversation", "prompt_ids", "stop_ids"]
 
+T = TypeVar("T")
 
 _EAGER_HEADS = 8
 """Up to this many heads a CPU generates with plain attention: with a padding mask, torch 2.13's fused kernel takes four
@@ -79,7 +81,14 @@ class Generation:
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
-    """Return a prompt's token ids; training, evaluation and serving all come through here.
+    """Return a prompt's token ids; training, evaluation and serving all come through here."""
+    turns = conversation(tokenizer, messages)
+    ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
+    return cast("list[int]", ids)
+
+
+def conversation(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[dict[str, str]]:
+    """Return a prompt as chat templates take it.
 
     A control token's text inside a message (``<|end|>`` in a log) is broken by a blank after its first character:
     tokenizers read it as the control token otherwise, and a log could end its own turn.
@@ -91,8 +100,7 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) 
         for token in control:
             content = content.replace(token, f"{token[0]} {token[1:]}")
         turns.append({"role": message.role, "content": content})
-    ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
-    return cast("list[int]", ids)
+    return turns
 
 
 def stop_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
@@ -170,12 +178,16 @@ class LocalEngine:
         return [results[index] for index in range(len(requests))]
 
     def score(
-        self, questions: Sequence[ClosedQuestion], progress: Callable[[int], None] | None = None
-    ) -> list[list[float]]:
-        """Return for each question the probability of each of its choices (see ``scoring.py``); nothing is written."""
+        self,
+        prompts: Sequence[Sequence[Message]],
+        interviews: Sequence[Interview[T]],
+        progress: Callable[[int], None] | None = None,
+    ) -> list[T]:
+        """Return what each prompt's interview returns (see ``scoring.py``); nothing is written."""
         from understudy.core.scoring import score_closed
 
-        return score_closed(self._model, self._tokenizer, questions, batch_size=self._batch_size, progress=progress)
+        size = self._batch_size
+        return score_closed(self._model, self._tokenizer, prompts, interviews, batch_size=size, progress=progress)
 
     def _batch(self, requests: list[Request], prompts: list[list[int]]) -> list[Generation]:
         import torch
@@ -260,3 +272,13 @@ class LocalEngine:
             if '",' in text or text.endswith("}"):
                 return count
         return len(ids)
+
+
+@contextmanager
+def borrowed_engine(model: Any, tokenizer: PreTrainedTokenizerBase, batch_size: int) -> Iterator[LocalEngine]:
+    """Yield an engine over a model that is being trained, which afterwards computes attention as it did before."""
+    implementation = model.config._attn_implementation
+    try:
+        yield LocalEngine(model, tokenizer, batch_size=batch_size)
+    finally:
+        model.set_attn_implementation(implementation)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from understudy.core._section import Count, Section, Seed, Share, Text
+from understudy.core._serving_settings import GitHubAppSettings, ServeSettings
 from understudy.core._training_settings import (
     AdapterSettings,
     Ia3Settings,
@@ -20,6 +21,7 @@ from understudy.core._training_settings import (
     PreferenceSettings,
     PrefixSettings,
     QloraSettings,
+    RewardSettings,
     TrainSettings,
 )
 from understudy.core.errors import BadInput
@@ -35,6 +37,7 @@ __all__ = [
     "DataSettings",
     "EvaluateSettings",
     "GateSettings",
+    "GitHubAppSettings",
     "Ia3Settings",
     "LoraSettings",
     "Method",
@@ -43,6 +46,8 @@ __all__ = [
     "PrefixSettings",
     "QloraSettings",
     "ReviewSettings",
+    "RewardSettings",
+    "ServeSettings",
     "Settings",
     "SourceSettings",
     "TrainSettings",
@@ -236,12 +241,16 @@ class Settings(Section):
     """Tuning on the training split."""
     preference: PreferenceSettings = PreferenceSettings()
     """Tuning on better and worse answers."""
+    reward: RewardSettings = RewardSettings()
+    """Tuning on rewards for the model's own answers."""
     evaluate: EvaluateSettings = EvaluateSettings()
     """Comparing arms on the test split."""
     gate: GateSettings = GateSettings()
     """When the tuned model may take the stage."""
     review: ReviewSettings = ReviewSettings()
     """How many and how sure comments a code review shows."""
+    serve: ServeSettings = ServeSettings()
+    """Answering GitHub by itself."""
     registry: Text = ".understudy"
     """Folder of dataset versions and models, relative to the folder the command runs in."""
 

@@ -1,89 +1,144 @@
-"""The stack of reference and tuned model is judged over the cache, kept, and serves only when it is better."""
+"""Who answers ``understudy label`` after an evaluation: the reference, or its stack with the tuned model."""
 
 from __future__ import annotations
 
+import json
+import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import pytest
 
-from understudy.core.datasets import load_version
-from understudy.core.pack import load_pack
-from understudy.core.records import DatasetVersion, Example
-from understudy.core.scoring import ClosedQuestion
-from understudy.core.settings import Settings, load_settings
+from understudy.core.datasets import build_version, load_version
+from understudy.core.pack import BuildContext, load_pack
+from understudy.core.records import DatasetVersion, Example, Message, Source
+from understudy.core.scoring import ClosedQuestion, Interview
+from understudy.core.settings import DataSettings, GateSettings, Settings
+from understudy.core.taxonomy import Taxonomy
 from understudy.evals.cache import CachedEngine, EngineKey
-from understudy.evals.results import Identity, Report
+from understudy.evals.results import Identity
 from understudy.integrations.evaluation import follow_up
-from understudy.integrations.labelling import PACK, labeller_folder
-from understudy.integrations.pipeline import build_dataset
-from understudy.templates.bug_classification.labeller import Labeller
+from understudy.integrations.labelling import PACK, Incoming, judge_stack, label_all, labeller_of
+from understudy.integrations.pipeline import renderer
+from understudy.templates.bug_classification.data import example_of
 
-KEY = EngineKey("m" * 64, decoding={"greedy": True})
+T = TypeVar("T")
+
+TAXONOMY = {
+    "groups": [
+        {"name": "type", "labels": ["bug", "feature"], "min_support": 5},
+        {"name": "area", "mode": "multi", "labels": ["ui", "docs"], "min_support": 5},
+    ]
+}
+WORDS = ["saving", "list", "client", "server", "today", "again", "window", "menu", "colour", "number"]
 
 
-class Oracle:
-    """Knows the right labels of every ticket, or nothing."""
+class Model:
+    """A language model that finds the labels hidden in the title's number, which no word tells."""
 
-    context_length = 2048
+    def __init__(self, right: Callable[[], bool]) -> None:
+        self._right = right
 
-    def __init__(self, known: dict[str, set[str]]) -> None:
-        self.known = known
-        self.asked = 0
+    def count_tokens(self, text: str) -> int:
+        return len(text.split())
 
-    def score(self, questions: Sequence[ClosedQuestion], progress: Any = None) -> list[list[float]]:
-        self.asked += len(questions)
-        return [self._one(question) for question in questions]
+    def score(
+        self,
+        prompts: Sequence[Sequence[Message]],
+        interviews: Sequence[Interview[T]],
+        progress: Callable[[int], None] | None = None,
+    ) -> list[T]:
+        return [self._ask(prompt[-1].content, one) for prompt, one in zip(prompts, interviews, strict=True)]
 
-    def _one(self, question: ClosedQuestion) -> list[float]:
-        labels = next((found for text, found in self.known.items() if text in question.messages[-1].content), set())
-        weights = [9.0 if choice.split('"')[0] in labels else 1.0 for choice in question.choices]
-        return [weight / sum(weights) for weight in weights]
+    def _ask(self, text: str, interview: Interview[T]) -> T:
+        number = next((int(word[1:]) for word in text.split() if word[0] == "n" and word[1:].isdigit()), None)
+        try:
+            asked = next(interview)
+            while True:
+                asked = interview.send([self._answer(question, number) for question in asked])
+        except StopIteration as end:
+            return cast(T, end.value)
+
+    def _answer(self, question: ClosedQuestion, number: int | None) -> list[float]:
+        if number is None:
+            return [0.5, 0.5]
+        if question.choices[0].startswith("true"):
+            truth = hidden(number)["area"]["ui" if question.before.endswith('"ui":') else "docs"]
+            right = 0 if truth else 1
+        else:
+            right = 0 if hidden(number)["type"] == "bug" else 1
+        sure = 0.9 if self._right() else 0.1
+        return [sure, 1 - sure] if right == 0 else [1 - sure, sure]
+
+
+def hidden(number: int) -> dict[str, Any]:
+    draw = random.Random(number)
+    return {
+        "type": draw.choice(["bug", "feature"]),
+        "area": {"ui": draw.random() < 0.5, "docs": draw.random() < 0.5},
+    }
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, DatasetVersion, dict[str, list[Example]]]:
-    root = tmp_path_factory.mktemp("tickets")
-    own = load_settings(Path("templates/bug_classification/understudy.yaml"))
-    settings = own.model_copy(update={"registry": str(root)})
-    built = build_dataset(settings, load_pack(PACK), lambda done, total: None)
-    return settings, *load_version(built.id, root)
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DatasetVersion, dict[str, list[Example]]]:
+    folder = tmp_path_factory.mktemp("stack")
+    draw, pack = random.Random(3), load_pack(PACK)
+    context = BuildContext(len, 10_000, taxonomy=Taxonomy.model_validate(TAXONOMY))
+    made = []
+    for number in range(360):
+        body = " ".join(draw.sample(WORDS, 5))
+        example = example_of("", f"n{number}", body, hidden(number), Source(origin="test"), context)
+        assert example is not None
+        made.append(example)
+    data = DataSettings(near_duplicate_threshold=1, validation=0.25, test=0.3)
+    manifest = build_version(pack, made, data, folder, len, renderer(pack))
+    return folder, manifest, load_version(manifest.id, folder)[1]
 
 
-def judge(parts: Any, engine: Callable[[], Any], folder: Path) -> tuple[Report, CachedEngine]:
-    settings, manifest, splits = parts
-    found = follow_up(PACK)
-    assert found is not None
-    cached = CachedEngine(KEY, folder / "cache", engine)
-    identity = Identity(model="bug-classification-1", model_digest="0" * 64)
-    return found(settings, manifest, splits, identity, cached, folder), cached
+def settings_of(folder: Path) -> Settings:
+    return Settings(
+        pack=PACK, registry=str(folder), taxonomy=Taxonomy.model_validate(TAXONOMY), gate=GateSettings(min_samples=40)
+    )
 
 
-def test_a_stack_with_a_model_that_knows_more_passes_and_is_scored_once(parts: Any, tmp_path: Path) -> None:
-    settings, manifest, splits = parts
-    known = {
-        example.input["title"]: {str(label) for label in example.output["labels"].values()}
-        for name in ("validation", "test")
-        for example in splits[name]
-    }
-    report, cached = judge(parts, lambda: Oracle(known), tmp_path)
-    assert report.candidate == "stack" and report.baseline == "reference"
-    assert [arm.name for arm in report.arms] == ["stack", "scored", "reference"]
-    assert report.gate is not None and report.gate.verdict == "pass" and cached.misses > 0
-    stack = Labeller.load(labeller_folder(settings, manifest.id)).card.stack
-    assert stack is not None and stack.served and stack.model == "bug-classification-1"
-
-    def never() -> Any:
-        raise AssertionError("the model was loaded although every score is known")
-
-    again, cached = judge(parts, never, tmp_path)
-    assert cached.misses == 0 and again.comparisons == report.comparisons
+def judged(built: tuple[Path, DatasetVersion, dict[str, list[Example]]], model: Any, out: Path) -> Any:
+    folder, manifest, splits = built
+    identity = Identity(
+        model="v1", model_digest="d", base="seedling", dataset=manifest.id, dataset_digest=manifest.digest
+    )
+    return judge_stack(settings_of(folder), manifest, splits, identity, cast(Any, model), out)
 
 
-def test_a_stack_with_a_model_that_knows_nothing_does_not_serve(parts: Any, tmp_path: Path) -> None:
-    settings, manifest, _ = parts
-    report, _ = judge(parts, lambda: Oracle({}), tmp_path)
-    assert report.gate is not None and report.gate.verdict != "pass"
-    stack = Labeller.load(labeller_folder(settings, manifest.id)).card.stack
-    assert stack is not None and not stack.served
+def test_a_model_that_knows_more_is_served_in_a_stack(built: Any, tmp_path: Path) -> None:
+    draw = random.Random(4)
+    model = Model(lambda: draw.random() < 0.9)
+    report = judged(built, model, tmp_path / "stack")
+    assert report.gate.verdict == "pass", report.gate.reasons
+    scores = {arm.name: arm.metrics["macro_f1"].value for arm in report.arms}
+    assert scores["stack"] > 0.8 > 0.65 > scores["reference"]
+    settings = settings_of(built[0])
+    labeller = labeller_of(settings, lambda text: pytest.fail("fitted again"))
+    stack = labeller.card.stack
+    assert stack is not None and stack.served and stack.model == "v1" and min(stack.weights.values()) > 0.5
+    (answer,) = label_all(settings, labeller, [Incoming("7", "n7", "menu of the client")], engine=cast(Any, model))
+    assert answer.model == "stack of reference and v1"
+    assert {"stack-1.json", "stack-2.json", "reference-2.png"} <= {path.name for path in (tmp_path / "stack").iterdir()}
+    found = json.loads((tmp_path / "stack" / "stack-2.json").read_text("utf-8"))
+    assert found["group"] == "area" and found["macro_f1"]["value"] > 0.8 and len(found["confusion"][0]) == 4
+
+
+def test_the_evaluation_judges_it_over_the_cache_and_a_second_time_loads_no_model(built: Any, tmp_path: Path) -> None:
+    assert follow_up(PACK) is judge_stack
+    draw, key = random.Random(6), EngineKey("m" * 64)
+    first = judged(built, CachedEngine(key, tmp_path, lambda: cast(Any, Model(lambda: draw.random() < 0.9))), tmp_path)
+    again = judged(built, CachedEngine(key, tmp_path, lambda: pytest.fail("loaded")), tmp_path)
+    assert (again.arms, again.comparisons, again.verdict) == (first.arms, first.comparisons, first.verdict)
+
+
+def test_a_model_that_knows_nothing_is_not_served(built: Any, tmp_path: Path) -> None:
+    draw = random.Random(5)
+    report = judged(built, Model(lambda: draw.random() < 0.5), tmp_path / "stack")
+    assert report.gate.verdict != "pass"
+    stack = labeller_of(settings_of(built[0]), lambda text: None).card.stack
+    assert stack is not None and not stack.served and stack.verdict

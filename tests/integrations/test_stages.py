@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,14 @@ def test_choices_that_cannot_be_used_are_refused_by_line_and_nothing_is_written(
 
 
 def test_a_stage_or_a_start_that_is_not_there_is_refused(with_data: Cli) -> None:
-    assert "'rlhf' is not one of sft, dpo, kto" in with_data.refused("train", "--stage", "rlhf")
+    assert "'rlhf' is not one of sft, dpo, kto, grpo" in with_data.refused("train", "--stage", "rlhf")
     assert "match 'log-triage-1'" in with_data.refused("train", "--stage", "dpo", "--from", "log-triage-1")
     assert "must not both be empty" in with_data.refused("train", "--set", "preference.sources=[]")
+    assert "begun there, the last one first: none" in with_data.refused("train", "--resume", "last")
+    grouped = with_data.refused("train", "--stage", "grpo", "--set", "reward.generations=3")
+    assert "grpo compares 3 answers to a prompt" in grouped
+    if find_spec("wandb") is None:
+        assert "needs `pip install wandb`" in with_data.refused("train", "--set", "train.report_to=wandb")
 
 
 @pytest.mark.slow
@@ -106,9 +112,44 @@ def test_every_stage_goes_on_from_the_one_before_and_the_line_is_recorded(small_
         engine = version_engine(registry, registry.get(one["id"]), Hardware("cpu", False, 1, ()))
         assert engine.context_length == 2048
     assert cli("models", "verify").code == 0
+    changed = cli.refused("train", *SMALL, "--resume", "last", "--set", "train.seed=8", "--from", adapter["id"])
+    assert "was begun as other work: stage was dpo and is sft" in changed
     assert (
         "set train.method and its section as they were" in cli("train", *SMALL, "--from", adapter["id"], *lora[:2]).err
     )
+
+
+@pytest.mark.slow
+def test_a_model_is_rewarded_by_its_pack_and_a_run_resumed_only_as_what_it_was(
+    small_registry: Path, tmp_path: Path
+) -> None:
+    cli = Cli(tmp_path)
+    shutil.copytree(small_registry, tmp_path / ".understudy")
+    taught = ("--set", "train.learning_rate=2e-3", "--set", "train.epochs=8", "--set", "train.batch_size=8")
+    small = ("--set", "reward.prompts=2", "--set", "reward.watched=1", "--set", "reward.generations=4")
+
+    def train(*arguments: str) -> dict[str, Any]:
+        ran = cli("train", "--json", *taught, *arguments)
+        assert ran.code == 0, ran.err
+        version: dict[str, Any] = json.loads(ran.out)
+        return version
+
+    sft = train()
+    grpo = train("--stage", "grpo", "--from", sft["id"], *small)
+    assert (grpo["stage"], grpo["parent"], grpo["dataset"]) == ("grpo", sft["id"], sft["dataset"])
+    registry, here = Registry(tmp_path / ".understudy"), Settings(registry=str(tmp_path / ".understudy"))
+    curve = curve_of(here, registry.get(grpo["id"]))
+    assert curve is not None
+    events = [json.loads(line) for line in (curve.parent / "events.jsonl").read_text().split("\n")[:-1]]
+    drawn, (watched,) = [e for e in events if e["loss"] is not None], [e for e in events if e["validation_loss"]]
+    assert len(drawn) == 1 and drawn[0]["valid"] > 0 and 0 < drawn[0]["reward"] < 1, "two prompts fill one step"
+    assert watched["reward"] == pytest.approx(1 - watched["validation_loss"]) and watched["passed"] in (0, 1)
+
+    same = cli("train", *taught, "--stage", "grpo", "--from", sft["id"], *small, "--resume", curve.parent.name[:5])
+    assert same.code == 0 and grpo["id"] in same.out and "valid" in same.out, same.err
+    other = ("--set", "train.seed=8", "--set", "reward.beta=0.5", "--resume", "last")
+    refused = cli("train", *taught, "--stage", "grpo", "--from", sft["id"], *small, *other)
+    assert refused.code == 2 and "train.seed was 7 and is 8; reward.beta was 0.04 and is 0.5" in refused.complaint
 
 
 @pytest.mark.slow

@@ -163,6 +163,8 @@ class Repo:
         self.review_comments: list[ReviewComment] = []
         self.comments: list[Comment] = []
         self.events: list[Event] = []
+        self.permissions: dict[str, str] = {}
+        """Login to permission; ``read`` for all others, as of a public repository."""
         self.runs: dict[int, Run] = {}
         self.jobs: dict[int, Job] = {}
         self.artifacts: dict[int, tuple[int, str, bytes]] = {}
