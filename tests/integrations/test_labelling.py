@@ -22,6 +22,8 @@ from understudy.integrations.evaluation import follow_up
 from understudy.integrations.labelling import PACK, Incoming, judge_stack, label_all, labeller_of
 from understudy.integrations.pipeline import renderer
 from understudy.templates.bug_classification.data import example_of
+from understudy.templates.bug_classification.schema import Ticket
+from understudy.templates.bug_classification.scoring import score_tickets
 
 T = TypeVar("T")
 
@@ -102,7 +104,7 @@ def settings_of(folder: Path) -> Settings:
     )
 
 
-def judged(built: tuple[Path, DatasetVersion, dict[str, list[Example]]], model: Any, out: Path) -> Any:
+def judged(built: tuple[Path, DatasetVersion, dict[str, list[Example]]], model: Model, out: Path) -> Any:
     folder, manifest, splits = built
     identity = Identity(
         model="v1", model_digest="d", base="seedling", dataset=manifest.id, dataset_digest=manifest.digest
@@ -128,12 +130,13 @@ def test_a_model_that_knows_more_is_served_in_a_stack(built: Any, tmp_path: Path
     assert found["group"] == "area" and found["macro_f1"]["value"] > 0.8 and len(found["confusion"][0]) == 4
 
 
-def test_the_evaluation_judges_it_over_the_cache_and_a_second_time_loads_no_model(built: Any, tmp_path: Path) -> None:
+def test_tickets_are_scored_over_the_cache_and_a_second_time_no_model_is_loaded(built: Any, tmp_path: Path) -> None:
     assert follow_up(PACK) is judge_stack
-    draw, key = random.Random(6), EngineKey("m" * 64)
-    first = judged(built, CachedEngine(key, tmp_path, lambda: cast(Any, Model(lambda: draw.random() < 0.9))), tmp_path)
-    again = judged(built, CachedEngine(key, tmp_path, lambda: pytest.fail("loaded")), tmp_path)
-    assert (again.arms, again.comparisons, again.verdict) == (first.arms, first.comparisons, first.verdict)
+    tickets = [Ticket.model_validate(example.input) for example in built[2]["test"][:12]]
+    model = Model(lambda: True)
+    first = score_tickets(CachedEngine(EngineKey("m"), tmp_path, lambda: cast(Any, model)), tickets)
+    again = score_tickets(CachedEngine(EngineKey("m"), tmp_path, lambda: pytest.fail("loaded")), tickets)
+    assert again == first == score_tickets(cast(Any, model), tickets)
 
 
 def test_a_model_that_knows_nothing_is_not_served(built: Any, tmp_path: Path) -> None:
