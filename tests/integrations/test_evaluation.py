@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from understudy.core import models
 from understudy.core.engines import Generation, Request
-from understudy.core.errors import BadInput
+from understudy.core.errors import BadInput, Unavailable
 from understudy.core.hardware import Hardware
 from understudy.core.pack import Metric
 from understudy.core.records import DatasetVersion, Example, Message, ModelVersion, Prediction, Source
@@ -198,6 +198,27 @@ def test_another_versions_answers_are_not_mistaken_for_this_ones(setting: Settin
     done = setting.run(f"evaluate.arms=[few-shot, tuned, 'model:{other}']", f"gate.baseline='model:{other}'")
     assert setting.loaded == [other] and done.report.verdict != "pass"
     assert done.report.comparison(f"model:{other}").ties == 60
+
+
+def test_a_server_that_times_out_ends_the_evaluation_and_what_it_answered_is_kept(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [40]
+
+    class Tiring(Scripted):
+        def generate(self, batch: Sequence[Request]) -> list[Generation]:
+            left[0] -= len(batch)
+            if left[0] < 0:
+                raise Unavailable("http://127.0.0.1:1/v1 did not answer within 60 s")
+            return super().generate(batch)
+
+    monkeypatch.setattr(evaluation, "RemoteEngine", lambda *a, **k: Tiring(True))
+    remote = ("evaluate.remote_url=http://127.0.0.1:1/v1", "evaluate.arms=[few-shot, 'remote:phi', tuned]")
+    with pytest.raises(Unavailable, match="did not answer"):
+        setting.run(*remote)
+    left[0] = 60 + 24 - 32  # two batches of 16 were answered and kept
+    assert setting.run(*remote).report.arm("remote:phi").metrics["correct"].value == 1
+    assert left[0] == 0
 
 
 def test_a_damaged_cache_is_mended_and_said(setting: Setting) -> None:
