@@ -26,7 +26,7 @@ def diverse_shots(training: Sequence[Example], k: int) -> list[Example]:
     The choice depends on the examples alone, not on their order: ties are broken by id. Fewer come back when there
     are fewer.
     """
-    sized = sorted(training, key=lambda example: (_characters(example), example.id))
+    sized = sorted(training, key=lambda example: (_characters([example.input, example.output]), example.id))
     strata: dict[str, list[Example]] = defaultdict(list)
     for example in sized:
         strata[example.stratum].append(example)
@@ -136,5 +136,8 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(item)
 
 
-def _characters(example: Example) -> int:
-    return sum(map(len, _strings([example.input, example.output])))
+def _characters(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, Sequence) else ()
+    return sum(map(_characters, inner))
