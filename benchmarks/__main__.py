@@ -23,7 +23,16 @@ _SCRIPTS = (
     "evals_monitor",
     "github_bot",
 )
-_LONG = ("defects", "reviews", "evals_speed", "tickets_stack", "training/methods", "training/sft", "training/dpo")
+_LONG = (
+    "defects",
+    "reviews",
+    "evals_speed",
+    "tickets_stack",
+    "training/methods",
+    "training/sft",
+    "training/dpo",
+    "training/gpu",
+)
 
 
 def main() -> None:

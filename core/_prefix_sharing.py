@@ -125,7 +125,8 @@ def _mask(part: torch.Tensor, model: Any) -> torch.Tensor:
     causal = torch.ones((width, width), dtype=torch.bool, device=part.device).tril()
     seen = causal & (query != 3) & ((key == 0) | (key == query))
     seen = (seen | torch.eye(width, dtype=torch.bool, device=part.device))[:, None]
-    if getattr(model.config, "_attn_implementation", "sdpa") != "eager":
+    config = getattr(model, "module", model).config  # several processes: wrapped for averaging gradients
+    if getattr(config, "_attn_implementation", "sdpa") != "eager":
         return seen
     return torch.zeros(seen.shape, device=part.device).masked_fill(~seen, torch.finfo(torch.float32).min)
 

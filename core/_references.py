@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from understudy.core.files import canonical_json, sha256_bytes, write_json
+from understudy.core.ranks import first, gathered
 
 __all__ = ["References", "as_it_began", "forget_copy"]
 
@@ -61,7 +62,10 @@ class References:
         return [self._known[key] for key in keys]
 
     def save(self) -> None:
-        """Write new figures to the file, whole or not at all."""
-        if self._changed:
+        """Write new figures of all processes to the file, whole or not at all."""
+        for known in gathered(self._known):
+            self._changed |= not self._known.keys() >= known.keys()
+            self._known |= known
+        if self._changed and first():
             write_json(self._path, self._known)
-            self._changed = False
+        self._changed = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from understudy.core.files import write_json
 from understudy.core.golden import write_golden
 from understudy.core.hardware import Hardware, keep_memory
 from understudy.core.peak import peak_memory, reset_peak
+from understudy.core.ranks import by_length, confirm, first, once, whole
 from understudy.core.rows import Row
 from understudy.core.settings import TrainSettings
 from understudy.core.starts import Start
@@ -27,6 +28,7 @@ from understudy.core.tuning.checks import check_saved, row_logits
 
 if TYPE_CHECKING:
     import torch
+    from torch.utils.data import DataLoader
     from transformers import PreTrainedTokenizerBase
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "check_finite",
     "conclude",
     "finished_outcome",
+    "grouped_loader",
     "last_checkpoint",
     "not_a_number",
     "run",
@@ -156,7 +159,25 @@ def run_arguments(settings: TrainSettings, hardware: Hardware, folder: Path, row
         "disable_tqdm": True,
         "dataloader_pin_memory": False,
         "remove_unused_columns": False,
+        "ddp_find_unused_parameters": False,
+        "log_level_replica": "error",
     }
+
+
+def grouped_loader(trainer: Any, lengths: Sequence[int]) -> DataLoader[Any]:
+    """Return the training batches of ``trainer``, in each step rows of similar ``lengths`` (see :func:`by_length`)."""
+    from torch.utils.data import DataLoader
+
+    args = trainer.args
+    step = args.train_batch_size * args.gradient_accumulation_steps * trainer.accelerator.num_processes
+    loader: DataLoader[Any] = DataLoader(
+        trainer.train_dataset,
+        batch_size=args.train_batch_size,
+        sampler=by_length(lengths, step, args.seed),
+        collate_fn=trainer.data_collator,
+    )
+    prepared: DataLoader[Any] = trainer.accelerator.prepare(loader)
+    return prepared
 
 
 def callbacks(
@@ -212,13 +233,15 @@ def run(trainer: Any, tokenizer: PreTrainedTokenizerBase, folder: Path, row: Row
     from transformers import PrinterCallback
 
     keep_memory()
+    confirm(trainer.accelerator)
     trainer.remove_callback(PrinterCallback)
     widen(trainer.model)
     trainable, parameters = trainable_share(trainer.model)
-    trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+    trainer.train(resume_from_checkpoint=once(lambda: last_checkpoint(folder)))
     trainer.save_model(str(folder / _BEST))
-    tokenizer.save_pretrained(str(folder / _BEST))
-    write_golden(folder / _BEST, tokenizer)
+    if first():
+        tokenizer.save_pretrained(str(folder / _BEST))
+        write_golden(folder / _BEST, tokenizer)
     model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     stopped_early = trainer.state.global_step < trainer.state.max_steps
     return Trained(row, row_logits(model, row), stopped_early, trainable, parameters)
@@ -267,6 +290,12 @@ def conclude(
     Raises:
         BadInput: the two are not the same model.
     """
+    return once(lambda: _concluded(trained, start, settings, hardware, folder, notes))
+
+
+def _concluded(
+    trained: Trained, start: Start, settings: TrainSettings, hardware: Hardware, folder: Path, notes: tuple[str, ...]
+) -> Outcome:
     events = _read_events(folder / _EVENTS)
     outcome = Outcome(
         folder=folder / _BEST,
@@ -276,7 +305,7 @@ def conclude(
         stopped_early=trained.stopped_early,
         trainable=trained.trainable,
         parameters=trained.parameters,
-        checks=check_saved(trained.logits, start.base, folder / _BEST, settings, hardware, trained.row),
+        checks=check_saved(trained.logits, start.base, folder / _BEST, settings, whole(hardware), trained.row),
         notes=(*notes, *_overfitting(events), *_all_alike(events)),
     )
     write_json(folder / _OUTCOME, {**asdict(outcome), "folder": _BEST, "events": len(events)})
@@ -309,7 +338,7 @@ def _watcher(path: Path, on_event: Callable[[Event], None], rate: str) -> Any:
             self.started = time.monotonic()
             self.steps, self.spent, self.peak = 0, 0.0, 0
             self.told = (0.0, 0)  # seconds spent in steps and tokens read, as of the last event
-            if path.exists() and not path.read_bytes().endswith(b"\n"):
+            if first() and path.exists() and not path.read_bytes().endswith(b"\n"):
                 with path.open("a", encoding="utf-8") as out:
                     out.write("\n")  # a kill tore the last line; the next event must not be glued to it
 
@@ -358,8 +387,9 @@ def _watcher(path: Path, on_event: Callable[[Event], None], rate: str) -> Any:
                 alike=logs.get("frac_reward_zero_std"),
                 divergence=logs.get("kl"),
             )
-            with path.open("a", encoding="utf-8") as out:
-                out.write(json.dumps(asdict(event)) + "\n")
+            if first():
+                with path.open("a", encoding="utf-8") as out:
+                    out.write(json.dumps(asdict(event)) + "\n")
             on_event(event)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:

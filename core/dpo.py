@@ -19,6 +19,7 @@ from understudy.core._running import (
     check_finite,
     conclude,
     finished_outcome,
+    grouped_loader,
     run,
     run_arguments,
 )
@@ -26,6 +27,7 @@ from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
 from understudy.core.preferences import PairRow
 from understudy.core.preflight import check_rows
+from understudy.core.ranks import count, once
 from understudy.core.rows import IGNORE, answer_row
 from understudy.core.runs import stage_settings
 from understudy.core.settings import PreferenceSettings, TrainSettings
@@ -73,7 +75,7 @@ def train_dpo(
     """
     if not training or not validation:
         raise BadInput(f"dpo needs pairs: {len(training)} to train on, {len(validation)} to validate on")
-    done = finished_outcome(folder)
+    done = once(lambda: finished_outcome(folder))
     if done is not None:
         return done
     from transformers import set_seed
@@ -94,8 +96,8 @@ def train_dpo(
         model=model,
         args=_config(settings, preference, hardware, folder, len(training)),
         data_collator=_collator(rows, int(tokenizer.pad_token_id)),
-        train_dataset=_dataset(rows, range(len(training)), store),
-        eval_dataset=_dataset(rows, range(len(training), len(rows)), store),
+        train_dataset=_seen_by_all(_dataset(rows, range(len(training)), store), folder / "pairs" / "train"),
+        eval_dataset=_seen_by_all(_dataset(rows, range(len(training), len(rows)), store), folder / "pairs" / "eval"),
         processing_class=tokenizer,
         peft_config=adapter,
         callbacks=callbacks(settings, folder, on_event, RATE),
@@ -157,6 +159,20 @@ def _dataset(rows: Sequence[PairRow], numbers: range, store: References) -> Any:
     )
 
 
+def _seen_by_all(dataset: Any, folder: Path) -> Any:
+    """Return ``dataset`` from a folder that all processes see, if there are several.
+
+    In TRL the first of them writes the reference's figures beside the dataset's file, and the others read them there;
+    without a file that is a temporary folder of its own for each.
+    """
+    from datasets import load_from_disk
+
+    if count() == 1:
+        return dataset
+    once(lambda: dataset.save_to_disk(str(folder)))
+    return load_from_disk(str(folder))
+
+
 def _collator(rows: Sequence[PairRow], pad: int) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
     import torch
     from trl.trainer.dpo_trainer import DataCollatorForPreference
@@ -189,6 +205,13 @@ def _trainer_class() -> Any:
             self._pairs, self._store, self._share, self._folder = rows, store, shared, folder
             self._fresh = arguments["peft_config"] is not None
             super().__init__(**arguments)
+
+        def get_train_dataloader(self) -> Any:
+            """Take pairs of similar lengths together, in an order that all processes agree on."""
+            if self.args.train_sampling_strategy != "group_by_length":
+                return super().get_train_dataloader()
+            rows: Any = self.train_dataset
+            return grouped_loader(self, rows["length"])
 
         def compute_ref_log_probs(self, model: Any, inputs: Any) -> Any:
             """Return the chosen and the rejected answers' log-probabilities before the first step."""

@@ -16,6 +16,7 @@ from understudy.core._section import Section
 from understudy.core.bases import template_digest
 from understudy.core.errors import BadInput
 from understudy.core.files import canonical_json, sha256_bytes, write_json
+from understudy.core.ranks import count
 from understudy.core.settings import TrainSettings
 from understudy.core.starts import Start, start_tokenizer
 
@@ -41,6 +42,8 @@ class Work:
     data: str
     """Digest of the dataset version, or of the preferences."""
     settings: Mapping[str, Any]
+    processes: int
+    """That train together: rows of a step are theirs, all taken together."""
 
     @property
     def key(self) -> str:
@@ -81,7 +84,15 @@ def stage_settings(train: TrainSettings, section: Section) -> TrainSettings:
     return train.model_copy(update={name: getattr(section, name) for name in own})
 
 
-def work_of(stage: str, train: TrainSettings, start: Start, data: str, template: str = "", **sections: Section) -> Work:
+def work_of(
+    stage: str,
+    train: TrainSettings,
+    start: Start,
+    data: str,
+    template: str = "",
+    processes: int | None = None,
+    **sections: Section,
+) -> Work:
     """Return the work of a stage.
 
     Args:
@@ -90,12 +101,14 @@ def work_of(stage: str, train: TrainSettings, start: Start, data: str, template:
         start: the weights.
         data: digest of what it learns from.
         template: digest of the chat template; empty to take that of ``start``.
+        processes: how many train together; None for as many as there are.
         **sections: further settings it reads, by their name.
     """
     replaced = {name for section in sections.values() for name in type(section).model_fields}
     told = {"train": train.model_dump(mode="json", exclude=_ASIDE | replaced)}
     told |= {name: section.model_dump(mode="json") for name, section in sections.items()}
-    return Work(stage, start.revision, template or template_digest(start_tokenizer(start)), data, told)
+    template = template or template_digest(start_tokenizer(start))
+    return Work(stage, start.revision, template, data, told, processes or count())
 
 
 def _find(runs: Path, name: str) -> Path:

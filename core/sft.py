@@ -17,6 +17,7 @@ from understudy.core._running import (
     callbacks,
     conclude,
     finished_outcome,
+    grouped_loader,
     not_a_number,
     run,
     run_arguments,
@@ -25,6 +26,7 @@ from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
 from understudy.core.packing import packer, refusal
 from understudy.core.preflight import check_rows
+from understudy.core.ranks import gathered, once
 from understudy.core.rows import IGNORE, Row
 from understudy.core.settings import TrainSettings
 from understudy.core.starts import Start, prepared_model
@@ -63,7 +65,7 @@ def train_sft(
     """
     if not training or not validation:
         raise BadInput(f"training needs rows: {len(training)} to train on, {len(validation)} to validate on")
-    done = finished_outcome(folder)
+    done = once(lambda: finished_outcome(folder))
     if done is not None:
         return done
     from transformers import set_seed
@@ -129,14 +131,26 @@ def _trainer_class() -> Any:
             **arguments: Any,
         ) -> None:
             self._rows, self._folder, self._task = rows, folder, task
+            self._validated: list[tuple[float, int]] = []
             super().__init__(**arguments)
 
+        def get_train_dataloader(self) -> Any:
+            """Take rows of similar lengths together, in an order that all processes agree on."""
+            if self.args.train_sampling_strategy != "group_by_length":
+                return super().get_train_dataloader()
+            rows: Any = self.train_dataset
+            return grouped_loader(self, [len(ids) for ids in rows["input_ids"]])
+
         def evaluation_loop(self, *arguments: Any, **named: Any) -> Any:
-            """Add the task's score to what is measured after an epoch."""
+            """Take the mean over all validation tokens, not over batches, and add the task's score."""
+            self._validated.clear()
             out = super().evaluation_loop(*arguments, **named)
-            if self._task is not None:
-                assert out.metrics is not None
-                out.metrics[_TASK] = self._task(self.model)
+            parts = [part for parts in gathered(self._validated) for part in parts]
+            assert out.metrics is not None
+            out.metrics["eval_loss"] = sum(loss for loss, _ in parts) / sum(tokens for _, tokens in parts)
+            task = self._task
+            if task is not None:
+                out.metrics[_TASK] = once(lambda: task(self.model))
             return out
 
         def compute_loss(
@@ -145,7 +159,7 @@ def _trainer_class() -> Any:
             """Return the mean cross-entropy over supervised tokens; equal to stock TRL's ``nll`` to rounding."""
             if "position_ids" in inputs:  # rows share lines; see :mod:`understudy.core.packing`
                 inputs = {key: value for key, value in inputs.items() if key != "attention_mask"}
-            if self.args.device.type == "cuda":  # there TRL's fused head does the same, faster
+            if self.args.device.type == "cuda" and model.training:  # there TRL's fused head does the same, faster
                 return super().compute_loss(  # type: ignore[no-untyped-call]
                     model, inputs, return_outputs, num_items_in_batch
                 )
@@ -154,7 +168,7 @@ def _trainer_class() -> Any:
             keep = target != IGNORE
             rest = {key: value for key, value in inputs.items() if key != "labels"}
             out = model(**rest, use_cache=False, logits_to_keep=keep)
-            count = keep.sum() if num_items_in_batch is None else num_items_in_batch
+            items = keep.sum() if num_items_in_batch is None else num_items_in_batch
             loss = functional.cross_entropy(out.logits.float(), target[keep], reduction="sum")
             if not loss.isfinite():
                 broken = ~out.logits.isfinite().all(dim=-1)
@@ -162,7 +176,9 @@ def _trainer_class() -> Any:
                 names = dict.fromkeys(_name(self._rows, inputs, *place) for place in places)
                 place = f"row {', '.join(names)}"
                 raise not_a_number(float(loss), self.state.global_step + 1, self._folder, "train.learning_rate", place)
-            loss = loss / torch.as_tensor(count).clamp(min=1)
+            if not model.training:
+                self._validated.append((float(loss), int(keep.sum())))
+            loss = loss / torch.as_tensor(items).clamp(min=1)
             if self.args.average_tokens_across_devices and num_items_in_batch is not None:
                 loss = loss * self.accelerator.num_processes
             return (loss, out) if return_outputs else loss

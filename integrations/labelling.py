@@ -22,7 +22,7 @@ from understudy.templates.bug_classification.labeller import Labeller, fit_label
 from understudy.templates.bug_classification.neighbours import Neighbours
 from understudy.templates.bug_classification.pack import most_probable
 from understudy.templates.bug_classification.quality import draw, quality
-from understudy.templates.bug_classification.schema import Ticket, questions
+from understudy.templates.bug_classification.schema import Ticket, in_answer_order, questions
 from understudy.templates.bug_classification.scoring import content_free, score_tickets, without_prior
 from understudy.templates.bug_classification.stack import fit_stack
 
@@ -111,21 +111,32 @@ def label_all(
     ]
 
 
-def stack_engine(settings: Settings, labeller: Labeller) -> LocalEngine:
+def stack_engine(settings: Settings, labeller: Labeller, model: str | None = None) -> LocalEngine:
     """Load the language model of the stack; imports torch.
 
+    Args:
+        settings: where the registry is.
+        labeller: has the stack.
+        model: id or alias of the version it must be; None or "stack" for whichever it is.
+
     Raises:
-        BadInput: no stack was fitted, or its model is no longer registered.
+        BadInput: no stack was fitted, it is of another version, or its model is no longer registered.
     """
-    stack = labeller.card.stack
-    if stack is None:
-        raise BadInput("no stack was fitted for this dataset: run `understudy train` and `understudy evaluate` first")
     from understudy.core.hardware import resolve
     from understudy.core.models import version_engine
     from understudy.core.registry import Registry
 
-    threads = settings.train.threads
     registry = Registry(Path(settings.registry))
+    wanted = None if model is None or model == "stack" else registry.get(model)
+    stack = labeller.card.stack
+    if stack is None:
+        raise BadInput("no stack was fitted for this dataset: run `understudy train` and `understudy evaluate` first")
+    if wanted is not None and wanted.id != stack.model:
+        raise BadInput(
+            f"the stack of {labeller.card.dataset} was fitted with {stack.model}; "
+            f"`understudy evaluate --model {wanted.id}` fits one with {wanted.id}"
+        )
+    threads = settings.train.threads
     hardware = resolve(None if threads == "auto" else threads)
     return version_engine(registry, registry.get(stack.model), hardware, batch_size=settings.evaluate.batch_size)
 
@@ -229,6 +240,6 @@ def _predictions(
     for example, answer in zip(examples, answers, strict=True):
         ticket = Ticket.model_validate(example.input)
         text = most_probable(ticket, answer).model_dump_json()
-        first = answer.get(ticket.questions[0].group, {})
+        first = answer.get(in_answer_order(ticket.questions)[0].group, {})
         made.append(prediction(pack, example, arm, text, "none", confidence=max(first.values(), default=None)))
     return made

@@ -23,6 +23,7 @@ from understudy.core.hardware import Hardware
 from understudy.core.models import version_engine
 from understudy.core.pack import BuildContext, Pack
 from understudy.core.preferences import drawn
+from understudy.core.ranks import count, once
 from understudy.core.records import DatasetVersion, Example, ModelVersion, Stage
 from understudy.core.registry import Registry
 from understudy.core.rows import completion_text, fit_rows
@@ -149,11 +150,11 @@ def train(
     training, notes = fit_rows(pack, splits["train"], tokenizer, length, overflow)
     validation, more = fit_rows(pack, splits["validation"], tokenizer, length, overflow)
     with writing(runs_of(settings)):
-        folder = work.begin(runs_of(settings))
+        folder = once(lambda: work.begin(runs_of(settings)))
         task = _task(settings, pack, splits["validation"], tokenizer)
         outcome = train_sft(start, tokenizer, training, validation, settings.train, hardware, folder, on_event, task)
-    version = register(settings, pack, dataset, start, outcome, hardware)
-    tried = try_out(settings, pack, version, splits, hardware)
+    version = once(lambda: register(settings, pack, dataset, start, outcome, hardware))
+    tried = once(lambda: try_out(settings, pack, version, splits, hardware))
     return version, replace(outcome, notes=(*notes, *more, *outcome.notes, tried))
 
 
@@ -247,14 +248,14 @@ def curve_of(settings: Settings, version: ModelVersion) -> Path | None:
     """Return the loss curve of the run that made ``version``, if that run was made here with its own settings."""
     made = Settings.model_validate(version.settings)
     start = start_of(settings, version.parent) if version.parent else Start(base_of(made))
-    train, template = made.train, version.template_digest
+    data: str = version.dataset_digest
+    sections: dict[str, Any] = {}
     if version.stage in ("dpo", "kto"):
-        data, preference = version.preferences_digest, made.preference
-        work = work_of(version.stage, train, start, data, template, preference=preference)
+        data, sections = version.preferences_digest, {"preference": made.preference}
     elif version.stage == "grpo":
-        work = work_of(version.stage, train, start, version.dataset_digest, template, reward=made.reward)
-    else:
-        work = work_of(version.stage, train, start, version.dataset_digest, template)
+        sections = {"reward": made.reward}
+    processes = int(version.environment.get("processes", "1"))
+    work = work_of(version.stage, made.train, start, data, version.template_digest, processes, **sections)
     curve = runs_of(settings) / work.key / "curve.png"
     return curve if curve.exists() else None
 
@@ -272,6 +273,7 @@ def environment(hardware: Hardware) -> dict[str, str]:
         "commit": commit(),
         "machine": platform.machine(),
         "hardware": "; ".join(hardware.reasons),
+        "processes": str(count()),
     }
 
 

@@ -26,6 +26,7 @@ from understudy.core.preferences import (
     read_pairs,
     read_thumbs,
 )
+from understudy.core.ranks import once
 from understudy.core.records import DatasetVersion, Example, Judgement, ModelVersion, Preference
 from understudy.core.rows import TooLong
 from understudy.core.runs import work_of
@@ -78,7 +79,7 @@ def prefer(
     maker = RowMaker(pack, start_tokenizer(start), settings.train.max_length, settings.train.on_overflow)
     gather = _Gather(settings, pack, splits, start, hardware, maker, on_progress, resume)
     if stage == "dpo":
-        return _tuned(stage, gather, gather.pairs(), maker.pair, train_dpo, dataset, on_event)
+        return _tuned(stage, gather, once(gather.pairs), maker.pair, train_dpo, dataset, on_event)
     training, validation = gather.thumbs()
     # Answers are grouped into batches in this order, and both kinds belong into each.
     random.Random(settings.train.seed).shuffle(training)
@@ -204,7 +205,7 @@ def _tuned(
     rows, notes = _rows(training, make, settings.train.on_overflow)
     watched, more = _rows(validation, make, settings.train.on_overflow)
     _enough("pairs" if stage == "dpo" else "judgements", rows, watched)
-    digest = gather.keep(found)
+    digest = once(lambda: gather.keep(found))
     work = work_of(stage, settings.train, start, digest, preference=settings.preference)
     work.must_be(runs_of(settings), gather.resume)
     with writing(runs_of(settings)):
@@ -216,12 +217,12 @@ def _tuned(
             settings.train,
             settings.preference,
             gather.hardware,
-            work.begin(runs_of(settings)),
+            once(lambda: work.begin(runs_of(settings))),
             gather.root / "references",
             on_event,
         )
-    version = register(settings, gather.pack, dataset, start, outcome, gather.hardware, stage, digest)
-    tried = try_out(settings, gather.pack, version, gather.splits, gather.hardware)
+    version = once(lambda: register(settings, gather.pack, dataset, start, outcome, gather.hardware, stage, digest))
+    tried = once(lambda: try_out(settings, gather.pack, version, gather.splits, gather.hardware))
     return version, replace(outcome, notes=(*notes, *more, *outcome.notes, tried))
 
 

@@ -56,6 +56,16 @@ def train(
         str | None,
         typer.Option("--resume", metavar="RUN", help="Go on with this run, or with the 'last', or refuse to"),
     ] = None,
+    launch: Annotated[
+        str | None,
+        typer.Option(
+            "--launch", metavar="NAME|FILE", help="Train in several processes: cpu, ddp, fsdp2, zero2, zero3, or a file"
+        ),
+    ] = None,
+    launched: Annotated[
+        str | None,
+        typer.Option("--launched", metavar="NAME|FILE", help="Be one of several processes that another program starts"),
+    ] = None,
     settings: SettingsOption = None,
     overrides: SetOption = None,
     as_json: JsonOption = False,
@@ -64,17 +74,26 @@ def train(
 
     Killed on the way, the same command goes on from the last finished epoch; --resume makes sure that it is the same.
     """
-    from understudy.integrations.cli._console import hardware_of, quiet_libraries
+    from understudy.core.ranks import first
+    from understudy.integrations.cli import _launch
+    from understudy.integrations.cli._console import quiet_libraries
     from understudy.integrations.pipeline import start_of
 
     if stage not in _STAGES:
         raise BadInput(f"--stage {stage!r} is not one of {', '.join(_STAGES)}")
     chosen = read_settings(settings, overrides)
+    if launch is not None:
+        again = _again(stage, start, dataset, resume, settings, overrides, as_json)
+        _launch.launch(launch, stage, chosen, again)
+        return
     from_files = stage in ("dpo", "kto") and not chosen.preference.sources
     manifest, splits = (None, {}) if from_files and dataset is None else dataset_of(chosen, dataset)
     quiet_libraries()
-    begin = start_of(chosen, start)
-    version, outcome = run_training(chosen, manifest, splits, hardware_of(chosen), _STAGES[stage], begin, resume)
+    with _launch.launched(launched, stage, chosen) as hardware:
+        begin = start_of(chosen, start)
+        version, outcome = run_training(chosen, manifest, splits, hardware, _STAGES[stage], begin, resume)
+    if not first():
+        return
     if as_json:
         print_json(version.model_dump(mode="json"))
         return
@@ -87,6 +106,22 @@ def train(
         console.print(f"  from       {version.parent} by {version.stage}")
     console.print(f"  curve      {outcome.folder.parent / 'curve.png'}")
     console.print("  next       understudy evaluate")
+
+
+def _again(
+    stage: str,
+    start: str | None,
+    dataset: str | None,
+    resume: str | None,
+    settings: Path | None,
+    overrides: list[str] | None,
+    as_json: bool,
+) -> list[str]:
+    """Return the options of :func:`train` as they were given."""
+    values = {"--stage": stage, "--from": start, "--dataset": dataset, "--resume": resume, "--settings": settings}
+    given = [text for name, value in values.items() if value is not None for text in (name, str(value))]
+    given += [text for override in overrides or [] for text in ("--set", override)]
+    return [*given, "--json"] if as_json else given
 
 
 def run_training(
@@ -108,6 +143,7 @@ def run_training(
     from understudy.core.curve import draw_curve
     from understudy.core.memory import check_memory
     from understudy.core.pack import load_pack
+    from understudy.core.ranks import first
     from understudy.core.reporters import check_reporter
     from understudy.integrations.pipeline import start_of
     from understudy.integrations.pipeline import train as run
@@ -118,7 +154,7 @@ def run_training(
     check_reporter(settings.train)
     hardware = check_memory(start.base, settings.train, hardware)
     for reason in hardware.reasons:
-        stderr().print(f"  [dim]{reason}[/dim]")
+        stderr().print(f"  [dim]{escape(reason)}[/dim]")
     pack = load_pack(manifest.pack if manifest else settings.pack)
     with _progress() as (sampled, tell):
         if stage in ("dpo", "kto"):
@@ -127,7 +163,8 @@ def run_training(
             assert manifest is not None, "it needs a dataset"
             tune = run if stage == "sft" else reward
             version, outcome = tune(settings, pack, manifest, splits, hardware, tell, start, resume)
-    draw_curve(outcome.events, Path(outcome.folder).parent / "curve.png", _UNITS[stage])
+    if first():
+        draw_curve(outcome.events, Path(outcome.folder).parent / "curve.png", _UNITS[stage])
     for note in outcome.notes:
         stderr().print(f"  [dim]{escape(note)}[/dim]")
     if outcome.stopped_early:

@@ -12,7 +12,7 @@ from understudy.core.calibration import contextual
 from understudy.core.records import Message
 from understudy.core.scoring import ClosedQuestion, Interview
 from understudy.templates.bug_classification import prompt
-from understudy.templates.bug_classification.schema import Question, Ticket
+from understudy.templates.bug_classification.schema import Question, Ticket, in_answer_order
 
 __all__ = ["Scorer", "content_free", "score_tickets", "without_prior"]
 
@@ -44,7 +44,7 @@ def score_tickets(
         progress: called with the number of tickets just finished.
     """
     prompts = [prompt.messages(ticket) for ticket in tickets]
-    return engine.score(prompts, [_interview(ticket.questions) for ticket in tickets], progress)
+    return engine.score(prompts, [_interview(in_answer_order(ticket.questions)) for ticket in tickets], progress)
 
 
 def _interview(questions: Sequence[Question]) -> Interview[Probabilities]:

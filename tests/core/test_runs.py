@@ -37,7 +37,10 @@ def test_the_same_work_has_the_same_name_and_any_other_work_another(start: Start
     changes: list[dict[str, Any]] = [{"epochs": 9}, {"seed": 9}, {"method": "lora"}, {"lora": LoraSettings(rank=4)}]
     others = [work_of("sft", TRAIN.model_copy(update=change), start, "d").key for change in changes]
     others += [work_of("sft", TRAIN, Start(bases["qwen3"]), "d").key, work_of("sft", TRAIN, start, "e").key]
-    others += [work_of("sft", TRAIN, start, "d", "another template").key]
+    others += [
+        work_of("sft", TRAIN, start, "d", "another template").key,
+        work_of("sft", TRAIN, start, "d", processes=2).key,
+    ]
     others += [work_of(stage, TRAIN, start, "d", preference=PREFER).key for stage in ("dpo", "kto")]
     others += [work_of("dpo", TRAIN, start, "d", preference=PreferenceSettings(beta=1)).key]
     assert len({key, *others}) == 1 + len(others)

@@ -103,9 +103,11 @@ def test_our_loss_and_its_gradient_are_stock_trl_s(
 
     def measure(trainer_class: Any) -> tuple[float, float, float, list[Any]]:
         torch.manual_seed(5)
+        args = _config(settings, CPU, tmp_path, len(rows[0]))
+        args.per_device_eval_batch_size = len(rows[1])  # TRL's is a mean over batches, ours is one over tokens
         trainer = trainer_class(
             model=load_model(base, dtype="float32"),
-            args=_config(settings, CPU, tmp_path, len(rows[0])),
+            args=args,
             train_dataset=_dataset(rows[0]),
             eval_dataset=_dataset(rows[1]),
             processing_class=load_tokenizer(base),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+from understudy.core.files import canonical_json
 from understudy.core.pack import LearnsReference, load_pack, pack_names
 from understudy.core.records import Example, Prediction
 from understudy.core.settings import load_settings
@@ -82,10 +83,16 @@ def test_checks_say_what_the_schema_cannot(labels: Any, words: list[str]) -> Non
     assert all(word in problem.message for word, problem in zip(words, found, strict=True))
 
 
-def test_completions_are_compact_json_in_the_order_asked() -> None:
+def test_what_is_trained_is_what_is_asked_for_whatever_order_records_and_questions_have() -> None:
     example = tickets(1)[0]
+    ticket = Ticket.model_validate(example.input)
+    assert [question.group for question in ticket.questions] == ["type", "area"]
+    stored = json.loads(canonical_json(example.output))
     text = Labels.model_validate(example.output).model_dump_json()
-    assert list(json.loads(text)["labels"]) == ["type", "area"] and " " not in text.split("docs")[0]
+    assert text == Labels.model_validate(stored).model_dump_json() and " " not in text.split("docs")[0]
+    asked = PACK.grammar(ticket)["properties"]["labels"]["properties"]
+    assert list(asked) == list(json.loads(text)["labels"]) == ["area", "type"]
+    assert list(asked["area"]["properties"]) == list(json.loads(text)["labels"]["area"])
 
 
 def test_the_learnt_reference_answers_and_the_unlearnt_one_is_constant() -> None:
