@@ -16,11 +16,15 @@ from understudy.core.records import DatasetVersion, Example, Message, Source
 from understudy.core.scoring import ClosedQuestion, Interview
 from understudy.core.settings import DataSettings, GateSettings, Settings
 from understudy.core.taxonomy import Taxonomy
+from understudy.evals.cache import CachedEngine, EngineKey
 from understudy.evals.results import Identity
+from understudy.integrations.evaluation import follow_up
 from understudy.integrations.labelling import PACK, Incoming, judge_stack, label_all, labeller_of
 from understudy.integrations.pipeline import renderer
 from understudy.templates.bug_classification.data import example_of
 from understudy.templates.bug_classification.labeller import Labeller
+from understudy.templates.bug_classification.schema import Ticket
+from understudy.templates.bug_classification.scoring import score_tickets
 
 T = TypeVar("T")
 
@@ -131,6 +135,15 @@ def test_a_model_that_knows_more_is_served_in_a_stack(built: Any, served: tuple[
     assert {"stack-1.json", "stack-2.json", "reference-2.png"} <= {path.name for path in out.iterdir()}
     found = json.loads((out / "stack-2.json").read_text("utf-8"))
     assert found["group"] == "area" and found["macro_f1"]["value"] > 0.8 and len(found["confusion"][0]) == 4
+
+
+def test_tickets_are_scored_over_the_cache_and_a_second_time_no_model_is_loaded(built: Any, tmp_path: Path) -> None:
+    assert follow_up(PACK) is judge_stack
+    tickets = [Ticket.model_validate(example.input) for example in built[2]["test"][:12]]
+    model = Model(lambda: True)
+    first = score_tickets(CachedEngine(EngineKey("m"), tmp_path, lambda: cast(Any, model)), tickets)
+    again = score_tickets(CachedEngine(EngineKey("m"), tmp_path, lambda: pytest.fail("loaded")), tickets)
+    assert again == first == score_tickets(cast(Any, model), tickets)
 
 
 def test_a_model_that_knows_nothing_is_not_served(built: Any, tmp_path: Path) -> None:
