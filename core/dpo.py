@@ -212,7 +212,8 @@ def _trainer_class() -> Any:
             """Take pairs of similar lengths together, in an order that all processes agree on."""
             if self.args.train_sampling_strategy != "group_by_length":
                 return super().get_train_dataloader()
-            return grouped_loader(self, self.train_dataset["length"])
+            pairs: Any = self.train_dataset
+            return grouped_loader(self, pairs["length"])
 
         def compute_ref_log_probs(self, model: Any, inputs: Any) -> Any:
             """Return the chosen and the rejected answers' log-probabilities before the first step."""

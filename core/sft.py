@@ -133,7 +133,8 @@ def _trainer_class() -> Any:
             """Take rows of similar lengths together, in an order that all processes agree on."""
             if self.args.train_sampling_strategy != "group_by_length":
                 return super().get_train_dataloader()
-            return grouped_loader(self, [len(ids) for ids in self.train_dataset["input_ids"]])
+            rows: Any = self.train_dataset
+            return grouped_loader(self, [len(ids) for ids in rows["input_ids"]])
 
         def evaluation_loop(self, *arguments: Any, **named: Any) -> Any:
             """Take the mean over all validation tokens, not over batches, and add the task's score."""
