@@ -47,7 +47,7 @@ class EngineKey:
 
 def request_key(request: Request) -> str:
     """Return the SHA-256 of a request: all that decides its answer, its grammar in property order."""
-    value = {
+    value: dict[str, Any] = {
         "messages": [[turn.role, turn.content] for turn in request.messages],
         "schema": None if request.schema is None else json.dumps(request.schema),
         "max_new_tokens": request.max_new_tokens,
