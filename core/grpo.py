@@ -217,7 +217,7 @@ class _Judge:
 
     def __call__(
         self, completion_ids: list[list[int]], row: list[int], log_metric: Callable[[str, float], None], **_: Any
-    ) -> list[float]:
+    ) -> list[float | None]:
         """Return the reward of each answer; ``row`` is the number of its prompt."""
         stopped = [bool(ids) and ids[-1] in self._stops for ids in completion_ids]
         texts = [
@@ -229,12 +229,12 @@ class _Judge:
             for ids, ended in zip(completion_ids, stopped, strict=True)
         ]
         verdicts = judged(self.pack, [self._prompts[number].example for number in row], texts, stopped)
-        for name, value in means(verdicts).items():
+        for name, value in _means(verdicts).items():
             log_metric(name, value)
         return [verdict.reward(self.settings) for verdict in verdicts]
 
 
-def means(verdicts: Sequence[Verdict]) -> dict[str, float]:
+def _means(verdicts: Sequence[Verdict]) -> dict[str, float]:
     """Return the means of valid, passed and mark over answers."""
     return {name: sum(getattr(one, name) for one in verdicts) / len(verdicts) for name in ("valid", "passed", "mark")}
 
@@ -278,11 +278,12 @@ def _trainer_class() -> Any:
         def __init__(self, judge: _Judge, watched: Sequence[Prompt], folder: Path, **arguments: Any) -> None:
             self._judge, self._watched, self._folder = judge, watched, folder
             super().__init__(reward_funcs=judge, **arguments)
-            widen(self.model)
+            tuned: Any = self.model
+            widen(tuned)
             if judge.settings.beta:
                 fresh = arguments["peft_config"] is not None
-                self.beta = judge.settings.beta
-                self.ref_model = _Beginning(self.model, self.temperature, fresh=fresh)
+                reference: Any = _Beginning(tuned, self.temperature, fresh=fresh)
+                self.beta, self.ref_model = judge.settings.beta, reference
 
         def evaluation_loop(self, *arguments: Any, **named: Any) -> Any:
             """Answer every watched prompt as in use, and return the share of the reward that was missed as the loss."""
@@ -294,9 +295,10 @@ def _trainer_class() -> Any:
             texts, stopped = [one.text for one in answers], [one.finish_reason == "stop" for one in answers]
             verdicts = judged(self._judge.pack, [prompt.example for prompt in self._watched], texts, stopped)
             reward = sum(verdict.reward(settings) for verdict in verdicts) / len(verdicts)
-            found = {"loss": 1 - reward, "reward": reward, **means(verdicts)}
+            found = {"loss": 1 - reward, "reward": reward, **_means(verdicts)}
             metrics = {f"eval_{name}": value for name, value in found.items()}
-            return EvalLoopOutput(predictions=None, label_ids=None, metrics=metrics, num_samples=len(verdicts))
+            nothing: Any = None
+            return EvalLoopOutput(predictions=nothing, label_ids=None, metrics=metrics, num_samples=len(verdicts))
 
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -304,7 +306,7 @@ def _trainer_class() -> Any:
             """Return TRL's loss; equal to that of stock TRL to rounding."""
             stock = self.aux_loss_enabled or self.args.device.type == "cuda"
             chosen = model if stock else Scorer(model, temperature=self.temperature)
-            loss = super().compute_loss(chosen, inputs, return_outputs, num_items_in_batch)  # type: ignore[no-untyped-call]
+            loss = super().compute_loss(chosen, inputs, return_outputs, num_items_in_batch)
             check_finite(loss, self.state.global_step + 1, self._folder, RATE)
             return loss
 

@@ -59,7 +59,10 @@ def packer(pad: int) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
 
 
 def packed(lines: Sequence[Sequence[tuple[Sequence[int], Sequence[int]]]], pad: int) -> dict[str, torch.Tensor]:
-    """Return lines of (ids, labels) as a batch; padding is at position 0 each time, a row of its own."""
+    """Return lines of (ids, labels) as a batch; padding is at position 0 each time, a row of its own.
+
+    The mask is for counting tokens only: given to a model it would undo the borders.
+    """
     import torch
 
     width = max(sum(len(ids) for ids, _ in line) for line in lines)
@@ -67,6 +70,7 @@ def packed(lines: Sequence[Sequence[tuple[Sequence[int], Sequence[int]]]], pad: 
         "input_ids": torch.full((len(lines), width), pad),
         "labels": torch.full((len(lines), width), IGNORE),
         "position_ids": torch.zeros((len(lines), width), dtype=torch.long),
+        "attention_mask": torch.zeros((len(lines), width), dtype=torch.long),
     }
     for number, line in enumerate(lines):
         begin = 0
@@ -75,6 +79,7 @@ def packed(lines: Sequence[Sequence[tuple[Sequence[int], Sequence[int]]]], pad: 
             batch["input_ids"][place] = torch.tensor(ids)
             batch["labels"][place] = torch.tensor([IGNORE, *labels[1:]])  # nothing of its own is before the first token
             batch["position_ids"][place] = torch.arange(len(ids))
+            batch["attention_mask"][place] = 1
             begin += len(ids)
     return batch
 

@@ -157,6 +157,8 @@ def _trainer_class() -> Any:
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:
             """Return the mean cross-entropy over supervised tokens; equal to stock TRL's ``nll`` to rounding."""
+            if "position_ids" in inputs:  # rows share lines; see :mod:`understudy.core.packing`
+                inputs = {key: value for key, value in inputs.items() if key != "attention_mask"}
             if self.args.device.type == "cuda" and model.training:  # there TRL's fused head does the same, faster
                 return super().compute_loss(  # type: ignore[no-untyped-call]
                     model, inputs, return_outputs, num_items_in_batch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from understudy.core.grpo import make_prompts, train_grpo
+from understudy.core.grpo import Prompt, make_prompts, train_grpo
 from understudy.core.hardware import Hardware
 from understudy.core.pack import Pack
 from understudy.core.preferences import drawn
@@ -41,17 +41,16 @@ def reward(
     work = work_of("grpo", settings.train, start, dataset.digest, reward=settings.reward)
     work.must_be(runs_of(settings), resume)
     tokenizer, chosen, train = start_tokenizer(start), settings.reward, settings.train
-    prompts, notes = [], []
-    for split, limit in (("train", chosen.prompts), ("validation", chosen.watched)):
+
+    def asked(split: str, limit: int | None) -> tuple[list[Prompt], tuple[str, ...]]:
         examples = drawn(splits[split], train.seed, limit)
-        found, changes = make_prompts(
-            pack, examples, tokenizer, train.max_length, chosen.max_new_tokens, train.on_overflow
-        )
-        prompts.append(found)
-        notes += changes
+        return make_prompts(pack, examples, tokenizer, train.max_length, chosen.max_new_tokens, train.on_overflow)
+
+    training, notes = asked("train", chosen.prompts)
+    validation, more = asked("validation", chosen.watched)
     with writing(runs_of(settings)):
         folder = work.begin(runs_of(settings))
-        outcome = train_grpo(start, tokenizer, pack, *prompts, train, chosen, hardware, folder, on_event)
+        outcome = train_grpo(start, tokenizer, pack, training, validation, train, chosen, hardware, folder, on_event)
     version = register(settings, pack, dataset, start, outcome, hardware, "grpo")
     tried = try_out(settings, pack, version, splits, hardware)
-    return version, replace(outcome, notes=(*notes, *outcome.notes, tried))
+    return version, replace(outcome, notes=(*notes, *more, *outcome.notes, tried))

@@ -47,11 +47,12 @@ def test_every_row_has_one_place_and_no_line_is_too_long(lengths: list[int], wid
 def test_a_batch_is_packed_only_where_something_fits() -> None:
     features = [{"input_ids": row.input_ids, "labels": row.labels} for row in rows(1)]
     batch = packer(0)(features)
-    assert batch["input_ids"].shape == (3, 96) and "attention_mask" not in batch
+    assert batch["input_ids"].shape == (3, 96)
+    assert int(batch["attention_mask"].sum()) == sum(len(row.input_ids) for row in rows(1))
     assert int((batch["labels"] != IGNORE).sum()) == sum(label != IGNORE for row in rows(1) for label in row.labels)
     assert int((batch["position_ids"] == 0).sum()) == 6 + 3 * 96 - sum(len(row.input_ids) for row in rows(1))
     alike = packer(0)([features[2], features[3]])
-    assert "attention_mask" in alike and "position_ids" not in alike
+    assert "position_ids" not in alike
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen3", "mistral", "gemma3_text"])
