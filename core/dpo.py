@@ -7,19 +7,20 @@ looks and how often a prompt is read (:mod:`understudy.core._prefix_sharing`), a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy.core._prefix_sharing import Scorer, refusal
-from understudy.core._references import References, as_it_began, forget_copy
+from understudy.core._references import References
 from understudy.core._running import (
     Event,
     Outcome,
     callbacks,
-    check_finite,
     conclude,
     finished_outcome,
     grouped_loader,
+    not_a_number,
     run,
     run_arguments,
 )
@@ -103,7 +104,8 @@ def train_dpo(
         callbacks=callbacks(settings, folder, on_event, RATE),
     )
     store.save()
-    forget_copy(trainer.model)
+    if "ref" in getattr(trainer.model, "peft_config", {}):
+        trainer.model.delete_adapter("ref")  # TRL's copy of the adapter; its log-probabilities are all we need
     note = f"each prompt is read twice, once for each answer: {apart}" if apart else "each prompt is read once"
     trained = run(trainer, tokenizer, folder, answer_row(validation[0].prompt, validation[0].chosen))
     del trainer, model  # so that there is room to load what was saved
@@ -210,8 +212,8 @@ def _trainer_class() -> Any:
             """Take pairs of similar lengths together, in an order that all processes agree on."""
             if self.args.train_sampling_strategy != "group_by_length":
                 return super().get_train_dataloader()
-            rows: Any = self.train_dataset
-            return grouped_loader(self, rows["length"])
+            pairs: Any = self.train_dataset
+            return grouped_loader(self, pairs["length"])
 
         def compute_ref_log_probs(self, model: Any, inputs: Any) -> Any:
             """Return the chosen and the rejected answers' log-probabilities before the first step."""
@@ -221,7 +223,8 @@ def _trainer_class() -> Any:
             def score() -> list[list[float]]:
                 scorer = Scorer(model, shared=self._share)
                 labels = inputs["input_ids"].masked_fill(inputs["completion_mask"] == 0, IGNORE)
-                with torch.no_grad(), self.accelerator.autocast(), as_it_began(model, fresh=self._fresh):
+                base = model.disable_adapter() if self._fresh else nullcontext()
+                with torch.no_grad(), self.accelerator.autocast(), base:
                     scorer(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], labels=labels)
                 assert scorer.sums is not None
                 return scorer.sums.view(2, -1).T.tolist()
@@ -237,11 +240,11 @@ def _trainer_class() -> Any:
             # On a GPU TRL's own head looks at answers only, too, and only it knows a mixture of experts' second loss.
             stock = self.aux_loss_enabled or (self.args.device.type == "cuda" and not self._share)
             loss = super().compute_loss(model if stock else scorer, batch, return_outputs, num_items_in_batch)  # type: ignore[no-untyped-call]
-
-            def place() -> str:
-                return f"the pair {self._pairs[_culprit(scorer, inputs['row'].tolist())].id}"
-
-            check_finite(loss, self.state.global_step + 1, self._folder, RATE, place)
+            value = float((loss[0] if return_outputs else loss).detach())
+            if not abs(value) < float("inf"):
+                row = _culprit(scorer, inputs["row"].tolist())
+                place = f"the pair {self._pairs[row].id}"
+                raise not_a_number(value, self.state.global_step + 1, self._folder, RATE, place)
             return loss
 
     return PairTrainer

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from pydantic import BaseModel, ValidationError
 
 from understudy.core.answers import parse_output, prediction
-from understudy.core.errors import BadInput
+from understudy.core.errors import BadInput, first_fault
 from understudy.core.pack import Pack
 from understudy.core.records import Example, Message, Prediction
 
@@ -168,7 +168,7 @@ def _input(pack: Pack, example: Example) -> BaseModel:
     try:
         return pack.Input.model_validate(example.input)
     except ValidationError as error:
-        raise BadInput(f"example {example.id!r} is no input of {pack.name}: {error.errors()[0]['msg']}") from None
+        raise BadInput(f"example {example.id!r} is no input of {pack.name}: {first_fault(error)}") from None
 
 
 def _fixed(shots: Sequence[Example], examples: Sequence[Example]) -> Shots:

@@ -23,7 +23,7 @@ from understudy.templates.bug_classification.neighbours import Neighbours
 from understudy.templates.bug_classification.pack import most_probable
 from understudy.templates.bug_classification.quality import draw, quality
 from understudy.templates.bug_classification.schema import Ticket, in_answer_order, questions
-from understudy.templates.bug_classification.scoring import content_free, score_tickets, without_prior
+from understudy.templates.bug_classification.scoring import Scorer, content_free, score_tickets, without_prior
 from understudy.templates.bug_classification.stack import fit_stack
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def judge_stack(
     manifest: DatasetVersion,
     splits: Mapping[str, Sequence[Example]],
     identity: Identity,
-    engine: LocalEngine,
+    engine: Scorer,
     folder: Path,
     progress: Callable[[int], None] | None = None,
 ) -> Report:

@@ -159,7 +159,9 @@ def print_answer(console: Console, answer: Answer) -> None:
         console.print("\n[dim]nearest labelled tickets[/dim]")
     for near in answer.nearest:
         told = f"  {near.id} [{', '.join(near.labels.values())}] {near.title}"
-        console.print(Text(visible(told), style="dim"), soft_wrap=not console.is_terminal)
+        piped = not console.is_terminal  # there a title is shown as a whole
+        shown = Text(visible(told), style="dim")
+        console.print(shown, no_wrap=True, overflow=None if piped else "ellipsis", soft_wrap=piped)
     if answer.needs_info:
         console.print("\n[magenta]The ticket says too little to label it: ask for more.[/magenta]")
     if answer.left_out:

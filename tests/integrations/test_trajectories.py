@@ -66,5 +66,5 @@ def test_eight_rows_at_once_are_eight_rows_added_up(trained: Trained) -> None:
 
 
 def test_a_prompt_read_once_for_two_answers_is_a_prompt_read_twice(trained: Trained) -> None:
-    pairs = ("preference.max_examples=8", "train.batch_size=4", "preference.learning_rate=1e-3")
+    pairs = ("preference.max_examples=12", "train.batch_size=2", "preference.learning_rate=1e-3")
     same(trained(*pairs, stage="dpo"), trained(*pairs, "preference.share_prefixes=false", stage="dpo"))
