@@ -21,6 +21,7 @@ _SCRIPTS = (
     "evals_gate",
     "evals_monitor",
     "github_bot",
+    "webhooks",
 )
 _LONG = ("defects", "reviews", "evals_speed", "tickets_stack", "training/methods", "training/sft", "training/dpo")
 
