@@ -16,13 +16,14 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel
 
 from understudy.core.errors import BadInput
-from understudy.core.records import Example, Message, Prediction, Problem
+from understudy.core.records import Example, Message, Prediction, Preference, Problem
 from understudy.core.taxonomy import Taxonomy
 
 __all__ = [
     "RULES",
     "BuildContext",
     "Builder",
+    "FindsCorrections",
     "LearnsReference",
     "Metric",
     "Pack",
@@ -128,6 +129,15 @@ class Pack(Protocol):
 
     def corrupt(self, example: Example, rng: random.Random) -> BaseModel | None:
         """Return a plausible wrong answer for a preference pair, or None when there is none."""
+        ...
+
+
+@runtime_checkable
+class FindsCorrections(Protocol):
+    """A pack that finds in its raw material where people overruled an answer."""
+
+    def corrections(self, context: BuildContext) -> Iterable[Preference]:
+        """Return what people chose over what they rejected, from the files of ``context.paths``."""
         ...
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 
     from understudy.templates.log_triage.explain import Explanation
     from understudy.templates.log_triage.select import Selection
-    from understudy.templates.log_triage.sources import NamedLog
 
 __all__ = ["explain", "print_explanation"]
 
@@ -60,17 +57,17 @@ def explain(
     from understudy.templates.log_triage.explain import log_input
     from understudy.templates.log_triage.render import markdown
     from understudy.templates.log_triage.select import select
-    from understudy.templates.log_triage.sources import open_logs
+    from understudy.templates.log_triage.sources import open_logs, paired
 
     if as_json and as_markdown:
         raise BadInput("choose one of --json and --markdown")
     chosen = read_settings(settings, overrides)
-    logs = open_logs(log)
-    passed = _passed(green)
+    logs = open_logs(log, lambda reason: typer.echo(f"left out: {reason}", err=True))
+    passed = open_logs(green) if green is not None else []
     engine, model_id = engine_of(chosen, model, "log-triage")
     count = engine.count_tokens if engine else (lambda text: len(text) // 3 + 1)
-    for named in logs:
-        selection = select(named, green=passed(named))
+    for named, compared in zip(logs, paired(logs, passed), strict=True):
+        selection = select(named, green=compared)
         seen = log_input(selection, chosen.data.prompt_budget, count)
         ask = (lambda request: engine.generate([request])[0]) if engine else None
         explanation = answer(named.name, selection, seen, ask, model_id, min_confidence=min_confidence)
@@ -80,17 +77,6 @@ def explain(
             typer.echo(markdown(explanation))
         else:
             print_explanation(stdout(), explanation, selection)
-
-
-def _passed(green: str | None) -> Callable[[NamedLog], NamedLog | None]:
-    """Return what finds the green log of a log: of a folder, the one whose file has the same name."""
-    from understudy.templates.log_triage.sources import open_logs
-
-    found = open_logs(green) if green is not None else []
-    if green is None or not Path(green).is_dir():
-        return lambda log: found[0] if found else None
-    named = {Path(one.name).name: one for one in found}
-    return lambda log: named.get(Path(log.name).name)
 
 
 def print_explanation(console: Console, explanation: Explanation, selection: Selection) -> None:
@@ -127,7 +113,7 @@ def print_explanation(console: Console, explanation: Explanation, selection: Sel
         console.print(Text.assemble("\n", ("Fix: ", "bold green"), plain(explanation.fix)), soft_wrap=piped)
     for problem in explanation.problems:
         console.print(
-            Text(f"The model's answer was refused: {problem.field} {plain(problem.message)}", style="yellow"),
+            Text(f"The model's answer was refused: {problem.field}: {plain(problem.message)}", style="yellow"),
             soft_wrap=piped,
         )
     if explanation.abstained:

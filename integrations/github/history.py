@@ -154,21 +154,34 @@ class History:
                     break
             state |= {"done": max(state["top"], state["done"]), "page": 1, "tag": tag if start == 1 else None}
             self._save()
-        return self._write("tickets", self._tickets())
+        rows = list(self._tickets())
+        self._write("corrections", (row for row in rows if row["removed"]))
+        labelled = ({key: value for key, value in row.items() if key != "removed"} for row in rows if row["labels"])
+        return self._write("tickets", labelled)
 
     def _tickets(self) -> Iterator[dict[str, Any]]:
-        """Yield a row for every ticket that a person labelled; what a bot set, nobody confirmed."""
+        """Yield every ticket with the labels that people gave it and those of a bot that they removed.
+
+        What a bot set and nobody touched, nobody confirmed.
+        """
         events = {one["id"]: one for one in self._read("label_events")}
-        rows: dict[int, dict[str, Any]] = {}
+        tickets: dict[int, dict[str, Any]] = {}
         for event in sorted(events.values(), key=lambda one: one["id"]):
-            row = rows.setdefault(event["number"], {"labels": {}})
-            row |= {key: event[key] for key in ("title", "body", "opened")}
-            row["labels"][event["name"]] = event["event"] == "labeled" and event["by"] == "person"
-        for number, row in sorted(rows.items()):
-            labels = [name for name, held in row["labels"].items() if held]
-            if labels:
-                known = {"id": str(number), "project": self._repo, "created_at": row["opened"]}
-                yield {**known, "title": row["title"], "body": row["body"], "labels": labels}
+            ticket = tickets.setdefault(event["number"], {"held": {}, "removed": {}})
+            ticket |= {key: event[key] for key in ("title", "body", "opened")}
+            held, removed, name = ticket["held"], ticket["removed"], event["name"]
+            before = held.pop(name, None)
+            if event["event"] == "labeled":
+                held[name] = event["by"]
+                if event["by"] == "person":
+                    removed.pop(name, None)
+            elif (before, event["by"]) == ("bot", "person"):
+                removed[name] = True
+        for number, ticket in sorted(tickets.items()):
+            known = {"id": str(number), "project": self._repo, "created_at": ticket["opened"]}
+            labels = [name for name, by in ticket["held"].items() if by == "person"]
+            said = {"labels": labels, "removed": list(ticket["removed"])}
+            yield {**known, "title": ticket["title"], "body": ticket["body"], **said}
 
     def _runs(self, since: str) -> int:
         """Failed runs from the newest back; finished ones are known by id."""

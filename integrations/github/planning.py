@@ -18,7 +18,7 @@ from understudy.integrations.github.review import Found, plan_review
 from understudy.integrations.github.runs import FailedJob, fetch
 from understudy.integrations.github.scrub import Scrubber
 from understudy.integrations.github.tickets import events_of
-from understudy.templates.log_triage.sources import open_logs
+from understudy.templates.log_triage.sources import open_logs, paired
 
 __all__ = ["explanation", "explanation_at_hand", "labels", "review"]
 
@@ -93,8 +93,9 @@ def explanation(
 
 def explanation_at_hand(log: str, green: str | None, junit: Sequence[Path], asking: Asking) -> Plan:
     """Plan the explanation of a log that an earlier step wrote: no network, no token."""
-    passed = open_logs(green)[0] if green is not None else None
-    jobs = [FailedJob(one.name, "", "", (one,), passed) for one in open_logs(log)]
+    logs = open_logs(log)
+    passed = paired(logs, open_logs(green) if green is not None else [])
+    jobs = [FailedJob(one.name, "", "", (one,), compared) for one, compared in zip(logs, passed, strict=True)]
     tests = [test for path in junit for test in failed_tests(path)]
     return plan_explanation("Why this job failed", explanations_of(jobs, asking), Scrubber(), tests=tests)
 

@@ -98,6 +98,29 @@ def test_only_what_people_said_of_a_ticket_is_learnt(fake: FakeGitHub, history: 
     assert (row["id"], row["title"], row["labels"]) == ("2", "kept", ["bug", "ui"])
 
 
+def test_where_people_overruled_a_bot_is_a_file_of_its_own(fake: FakeGitHub, history: History, tmp_path: Path) -> None:
+    fake.repo.open_issue("replaced")
+    fake.repo.label(2, "bug", "triage[bot]")
+    fake.repo.unlabel(2, "bug", "ann")
+    fake.repo.label(2, "question", "ann")
+    fake.repo.open_issue("put back")
+    fake.repo.label(3, "bug", "triage[bot]")
+    fake.repo.unlabel(3, "bug", "ann")
+    fake.repo.label(3, "bug", "bob")
+    fake.repo.open_issue("the bot's own mind")
+    fake.repo.label(4, "bug", "triage[bot]")
+    fake.repo.unlabel(4, "bug", "triage[bot]")
+    fake.repo.open_issue("only taken away")
+    fake.repo.label(5, "ui", "triage[bot]")
+    fake.repo.unlabel(5, "ui", "ann")
+    assert history.collect("labels", "2020-01-01") == 2
+    assert [(one["title"], one["labels"], one["removed"]) for one in lines(tmp_path, "corrections")] == [
+        ("replaced", ["question"], ["bug"]),
+        ("only taken away", [], ["ui"]),
+    ]
+    assert all("removed" not in one for one in lines(tmp_path, "tickets"))
+
+
 def test_an_account_named_as_bot_is_one_although_github_says_user(
     fake: FakeGitHub, github: GitHub, tmp_path: Path
 ) -> None:
