@@ -43,7 +43,7 @@ from understudy.core.tuning import widen
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Prompt", "make_prompts", "train_grpo"]
+__all__ = ["Prompt", "check_groups", "make_prompts", "train_grpo"]
 
 RATE = "reward.learning_rate"
 """The setting to lower when the loss runs away."""
@@ -124,7 +124,7 @@ def train_grpo(
     Raises:
         BadInput: no prompts, batches that do not hold whole groups, or the loss is no longer a number.
     """
-    _refuse(training, validation, train, reward)
+    check_groups(training, validation, train, reward)
     done = finished_outcome(folder)
     if done is not None:
         return done
@@ -153,9 +153,14 @@ def train_grpo(
     return conclude(trained, start, settings, hardware, folder)
 
 
-def _refuse(
+def check_groups(
     training: Sequence[Prompt], validation: Sequence[Prompt], train: TrainSettings, reward: RewardSettings
 ) -> None:
+    """Refuse too few prompts, and batches that do not hold whole groups of answers.
+
+    Raises:
+        BadInput: naming the settings to change.
+    """
     if not training or not validation:
         raise BadInput(f"grpo needs prompts: {len(training)} to train on, {len(validation)} to validate on")
     answers = train.batch_size * train.gradient_accumulation

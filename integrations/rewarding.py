@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from understudy.core.grpo import Prompt, make_prompts, train_grpo
+from understudy.core.grpo import Prompt, check_groups, make_prompts, train_grpo
 from understudy.core.hardware import Hardware
 from understudy.core.pack import Pack
 from understudy.core.preferences import drawn
@@ -48,6 +48,7 @@ def reward(
 
     training, notes = asked("train", chosen.prompts)
     validation, more = asked("validation", chosen.watched)
+    check_groups(training, validation, train, chosen)  # before there is a folder of a run
     with writing(runs_of(settings)):
         folder = work.begin(runs_of(settings))
         outcome = train_grpo(start, tokenizer, pack, training, validation, train, chosen, hardware, folder, on_event)

@@ -113,6 +113,7 @@ def stock(folder: Path, *, checkpointing: bool, packing: bool, work: Work = SMAL
 def ours(folder: Path, *, grouped: bool = True, keep: bool = True, work: Work = SMALL) -> dict[str, Any]:
     """The trainer of ``understudy train``, with the stock script's schedule so that losses compare."""
     from understudy.core import hardware, sft
+    from understudy.core.packing import packer
     from understudy.core.settings import TrainSettings
 
     if keep:
@@ -128,6 +129,7 @@ def ours(folder: Path, *, grouped: bool = True, keep: bool = True, work: Work = 
     trainer = sft._trainer_class()(
         model=work.model(),
         args=config,
+        data_collator=packer(0) if grouped else None,
         train_dataset=work.data(1),
         eval_dataset=work.data(2),
         processing_class=tokenizer(),
