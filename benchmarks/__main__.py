@@ -22,6 +22,7 @@ _SCRIPTS = (
     "evals_gate",
     "evals_monitor",
     "github_bot",
+    "webhooks",
 )
 _LONG = (
     "defects",

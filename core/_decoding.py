@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["Written", "write"]
 
 _DROP = 4
-"""Finished rows leave the batch when they are one in this many: to leave costs the others about one step."""
+"""Finished rows leave the batch when they are one in this many, as to leave costs the others about one step; a model
+that keeps its states in another way than transformers' ``Cache`` computes them to the end."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def write(
         inputs: what else the model's ``forward`` is given, its cache among them.
     """
     import torch
+    from transformers import Cache
 
     answers = [Written([], []) for _ in limits]
     rows = list(range(len(limits)))  # which answer each row of the tensors belongs to
@@ -78,7 +80,7 @@ def write(
         if not unfinished:
             return answers
         input_ids, length = torch.cat([input_ids, chosen], dim=-1), 1
-        if (len(rows) - len(unfinished)) * _DROP >= len(rows):
+        if (len(rows) - len(unfinished)) * _DROP >= len(rows) and isinstance(inputs.get("past_key_values"), Cache):
             left = [at for at, row in enumerate(rows) if row in unfinished]
             input_ids, inputs = _select(left, input_ids, inputs)
             if constraint is not None:

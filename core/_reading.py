@@ -6,6 +6,8 @@ import copy
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from understudy.core._prompt_cache import PromptReader
+
 if TYPE_CHECKING:
     import torch
 
@@ -22,8 +24,11 @@ class ReadPrompts:
     tuning) puts its own cache in the place of any other: there nothing is kept, and prompts are read again.
     """
 
-    def __init__(self, model: Any, prompts: Sequence[Tokens], batch_size: int) -> None:
-        """Read ``prompts``, each of at least two tokens; continuations are read ``batch_size`` at a time."""
+    def __init__(self, model: Any, reader: PromptReader, prompts: Sequence[Tokens], batch_size: int) -> None:
+        """Read ``prompts``, each of at least two tokens; continuations are read ``batch_size`` at a time.
+
+        ``reader`` reads what prompts have in common once; where it does not help, the padded batch is read.
+        """
         import torch
 
         self._model, self._batch_size = model, batch_size
@@ -33,22 +38,27 @@ class ReadPrompts:
         self._rest = [prompt[begun:] for prompt, begun in zip(prompts, self._begun, strict=True)]
         self._cache: Any = None
         self._mask = torch.zeros((len(prompts), max(self._begun)), dtype=torch.long)
-        if own:
-            return
-        ids = torch.zeros_like(self._mask)
+        for row, begun in enumerate(self._begun):
+            self._mask[row, self._mask.shape[1] - begun :] = 1
+        if not own:
+            with torch.inference_mode():
+                self._cache = reader.read(prompts) or self._padded(prompts)
+
+    def _padded(self, prompts: Sequence[Tokens]) -> Any:
+        """Read all but the last token of every prompt as one batch and return the states."""
+        import torch
+
+        ids, device = torch.zeros_like(self._mask), self._model.device
         for row, (prompt, begun) in enumerate(zip(prompts, self._begun, strict=True)):
             ids[row, ids.shape[1] - begun :] = torch.tensor(prompt[:begun])
-            self._mask[row, ids.shape[1] - begun :] = 1
         positions = (self._mask.cumsum(dim=1) - 1).clamp(min=0)
-        with torch.inference_mode():
-            out = model(
-                input_ids=ids.to(model.device),
-                attention_mask=self._mask.to(model.device),
-                position_ids=positions.to(model.device),
-                use_cache=True,
-                logits_to_keep=1,
-            )
-        self._cache = out.past_key_values
+        return self._model(
+            input_ids=ids.to(device),
+            attention_mask=self._mask.to(device),
+            position_ids=positions.to(device),
+            use_cache=True,
+            logits_to_keep=1,
+        ).past_key_values
 
     def logits(self, asked: Collection[tuple[int, Tokens]]) -> dict[tuple[int, Tokens], torch.Tensor]:
         """Return the logits, (vocabulary,) in float32, of the token after each (prompt's number, continuation)."""

@@ -186,8 +186,8 @@ class LocalEngine:
         """Return what each prompt's interview returns (see ``scoring.py``); nothing is written."""
         from understudy.core.scoring import score_closed
 
-        size = self._batch_size
-        return score_closed(self._model, self._tokenizer, prompts, interviews, batch_size=size, progress=progress)
+        how: dict[str, Any] = {"reader": self._reader, "batch_size": self._batch_size, "progress": progress}
+        return score_closed(self._model, self._tokenizer, prompts, interviews, **how)
 
     def _batch(self, requests: list[Request], prompts: list[list[int]]) -> list[Generation]:
         import torch

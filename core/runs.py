@@ -23,7 +23,7 @@ from understudy.core.starts import Start, start_tokenizer
 __all__ = ["LAST", "Work", "stage_settings", "work_of"]
 
 LAST = "last"
-"""What ``--resume`` takes for the run that was begun last."""
+"""What ``--resume`` takes for the run that was worked on last."""
 
 _FILE = "run.json"
 _ASIDE = {"threads", "report_to"}

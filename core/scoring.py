@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from understudy.core._prompt_cache import PromptReader
 from understudy.core._reading import ReadPrompts, Tokens
 from understudy.core.records import Message
 
@@ -71,6 +72,7 @@ def score_closed(
     prompts: Sequence[Sequence[Message]],
     interviews: Sequence[Interview[T]],
     *,
+    reader: PromptReader,
     batch_size: int = 16,
     progress: Callable[[int], None] | None = None,
 ) -> list[T]:
@@ -81,6 +83,7 @@ def score_closed(
         tokenizer: its tokenizer.
         prompts: what is read before the answer; those of like length share a batch.
         interviews: one per prompt.
+        reader: reads the prompts, and keeps what they have in common for the next call.
         batch_size: rows of one forward pass.
         progress: called with the number of prompts just finished.
     """
@@ -92,7 +95,7 @@ def score_closed(
     results: dict[int, T] = {}
     for start in range(0, len(order), batch_size):
         block = order[start : start + batch_size]
-        read = ReadPrompts(model, [ids[at] for at in block], batch_size)
+        read = ReadPrompts(model, reader, [ids[at] for at in block], batch_size)
         found = _interviewed(read, [interviews[at] for at in block], tree_of)
         results.update(zip(block, found, strict=True))
         if progress is not None:

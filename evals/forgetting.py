@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,6 +99,7 @@ def measure(
     )
 
 
+@lru_cache(maxsize=1)
 def general_texts() -> dict[str, list[str]]:
     """Return pieces of general text by bucket, the same ones on every machine with the same Python.
 

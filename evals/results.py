@@ -60,8 +60,8 @@ class Estimate(Document):
     @classmethod
     def of(cls, value: float, low: float, high: float) -> Estimate:
         """Return an estimate from an interval's three numbers; an infinite end is one that is not known."""
-        ends = (end if math.isfinite(end) else None for end in (low, high))
-        return cls(value=value, **dict(zip(("low", "high"), ends, strict=True)))
+        low_end, high_end = (end if math.isfinite(end) else None for end in (low, high))
+        return cls(value=value, low=low_end, high=high_end)
 
 
 class Identity(Document):

@@ -148,7 +148,7 @@ def show_version(manifest: DatasetVersion, root: Path, as_json: bool) -> None:
         return
     from rich.text import Text
 
-    from understudy.evals.text import visible
+    from understudy.core.outside import plain
 
     console = stdout()
     console.print(f"[bold]{manifest.id}[/bold]  {root / 'datasets' / manifest.id}")
@@ -163,5 +163,5 @@ def show_version(manifest: DatasetVersion, root: Path, as_json: bool) -> None:
     )
     for warning in manifest.warnings:
         console.print(
-            Text.assemble("  ", ("warning", "yellow"), "    ", visible(warning)), soft_wrap=not console.is_terminal
+            Text.assemble("  ", ("warning", "yellow"), "    ", plain(warning)), soft_wrap=not console.is_terminal
         )

@@ -132,17 +132,17 @@ def print_answer(console: Console, answer: Answer) -> None:
     from rich.markup import escape
     from rich.text import Text
 
-    from understudy.evals.text import visible
+    from understudy.core.outside import plain
 
     if answer.id != "-":
-        console.print(f"\n[bold]{escape(visible(answer.id))}[/bold]")
+        console.print(f"\n[bold]{escape(plain(answer.id))}[/bold]")
     for group in answer.groups:
-        console.print(f"\n[bold]{escape(visible(group.group))}[/bold]  {_OUTCOMES[group.outcome]}")
+        console.print(f"\n[bold]{escape(plain(group.group))}[/bold]  {_OUTCOMES[group.outcome]}")
         chosen = {choice.label: choice for choice in group.choices}
         for name, probability in group.table.items():
             choice = chosen.get(name)
             mark = "+" if choice and choice.applied else "?" if choice else " "
-            line = Text(f"  {mark} {visible(name):<24} {probability:6.1%} ", style="bold" if choice else "dim")
+            line = Text(f"  {mark} {plain(name):<24} {probability:6.1%} ", style="bold" if choice else "dim")
             line.append(
                 "#" * round(probability * 24), style="green" if mark == "+" else "yellow" if mark == "?" else "dim"
             )
@@ -150,17 +150,17 @@ def print_answer(console: Console, answer: Answer) -> None:
         for choice in group.choices:
             verb = "applied" if choice.applied else "suggested"
             told = f"{choice.label} is {verb} ({choice.probability:.1%}): {choice.why}"
-            console.print(Text(f"    {visible(told)}", style="dim"))
+            console.print(Text(f"    {plain(told)}", style="dim"))
         for name in group.untrained:
-            console.print(Text(f"    {visible(name)} was not learnt: no ticket has it", style="dim"))
+            console.print(Text(f"    {plain(name)} was not learnt: no ticket has it", style="dim"))
         if words := answer.features.get(group.group):
-            console.print(Text(f"    because of {visible(', '.join(words))}", style="dim"))
+            console.print(Text(f"    because of {plain(', '.join(words))}", style="dim"))
     if answer.nearest:
         console.print("\n[dim]nearest labelled tickets[/dim]")
     for near in answer.nearest:
         told = f"  {near.id} [{', '.join(near.labels.values())}] {near.title}"
         piped = not console.is_terminal  # there a title is shown as a whole
-        shown = Text(visible(told), style="dim")
+        shown = Text(plain(told), style="dim")
         console.print(shown, no_wrap=True, overflow=None if piped else "ellipsis", soft_wrap=piped)
     if answer.needs_info:
         console.print("\n[magenta]The ticket says too little to label it: ask for more.[/magenta]")
@@ -168,5 +168,5 @@ def print_answer(console: Console, answer: Answer) -> None:
         console.print(f"[dim]{answer.left_out} characters of the body were not shown to the language model[/dim]")
     if answer.retired:
         told = f"learnt but no longer in the taxonomy, so never answered: {', '.join(answer.retired)}"
-        console.print(Text(visible(told), style="dim"))
+        console.print(Text(plain(told), style="dim"))
     console.print(f"[dim]by {escape(answer.model)}[/dim]")

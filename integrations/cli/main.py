@@ -107,8 +107,9 @@ def main() -> None:
 
 
 def _complain(message: str) -> None:
-    visible = "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in message)
-    print(f"understudy: {visible}", file=sys.stderr)
+    from understudy.core.outside import plain
+
+    print(f"understudy: {plain(message)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

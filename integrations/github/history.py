@@ -11,6 +11,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from understudy.integrations.github.pulls import threads_of
 from understudy.templates.log_triage.explain import redacted
 from understudy.templates.log_triage.select import select
 from understudy.templates.log_triage.sources import NamedLog
+from understudy.templates.log_triage.team import CAUSES, causes_in, draft_of
 
 __all__ = ["KINDS", "History"]
 
@@ -41,6 +43,10 @@ _COMMENT = (
 )  # fmt: skip
 
 
+class _Gone(Exception):
+    """A log has expired."""
+
+
 class History:
     """One repository's history in one folder. One process at a time."""
 
@@ -55,6 +61,7 @@ class History:
         """Go on in ``folder``, or begin there; ``bots`` are accounts that GitHub takes for people."""
         self._bots = {github.login.lower(), *(name.lower() for name in bots)}
         self._github, self._root, self._repo, self._folder, self._tell = github, f"/repos/{repo}", repo, folder, tell
+        self._green_jobs: dict[int, dict[str, int]] = {}
         self._cursor_file = folder / "cursor.json"
         self._cursor: dict[str, Any] = {}
         if self._cursor_file.exists():
@@ -187,7 +194,16 @@ class History:
                     greens[key] = self._green(*key)
                 self._append("failed_jobs", self._jobs(run, greens[key]) or [{"run": run["id"], "job": None}])
             self._tell("runs", count)
-        return self._write("failed_runs", (one for one in self._read("failed_jobs") if one["job"] is not None))
+        kept = [one for one in self._read("failed_jobs") if one["job"] is not None]
+        made = self._write("failed_runs", kept)
+        self._draft_causes(kept)
+        return made
+
+    def _draft_causes(self, failed: list[dict[str, Any]]) -> None:
+        """Add a draft of the cause for every failed job that has none; what people wrote there stays."""
+        had = causes_in(self._path(CAUSES.removesuffix(".jsonl")))
+        drafts = [draft_of(one) for one in failed if one["lines"] and (one["run"], one["job"]) not in had]
+        self._append(CAUSES.removesuffix(".jsonl"), [draft.model_dump(mode="json") for draft in drafts])
 
     def _failed(self, since: str) -> Iterator[dict[str, Any]]:
         """Yield failed runs; GitHub lists a thousand for a question, so the next one asks for older ones."""
@@ -212,6 +228,8 @@ class History:
 
     def _jobs(self, run: dict[str, Any], greens: list[dict[str, Any]]) -> list[dict[str, Any]]:
         fixed = next((green for green in greens if green["created_at"] > run["created_at"]), None)
+        passed = [green for green in greens if green["created_at"] < run["created_at"]]
+        before = self._job_ids(passed[-1]["id"]) if passed else {}
         found = []
         for job in self._github.pages(f"{self._root}/actions/runs/{run['id']}/jobs", "jobs", filter="latest"):
             if job["conclusion"] != "failure":
@@ -228,22 +246,41 @@ class History:
                 "step": steps[0] if steps else "",
                 "fixed_by": fixed and {"run": fixed["id"], "commit": fixed["head_sha"]},
             }
-            found.append({**record, **self._log(job["id"])})
+            found.append({**record, **self._log(job["id"], before.get(str(job["name"])))})
         return found
 
-    def _log(self, job: int) -> dict[str, Any]:
-        """Return the telling lines of a job's log, which never is on disk; or why there is none."""
+    def _job_ids(self, run: int) -> dict[str, int]:
+        """Return name to id of the jobs of a green run, asked once."""
+        if run not in self._green_jobs:
+            jobs = self._github.pages(f"{self._root}/actions/runs/{run}/jobs", "jobs", filter="latest")
+            self._green_jobs[run] = {str(job["name"]): job["id"] for job in jobs}
+        return self._green_jobs[run]
+
+    def _log(self, job: int, green: int | None) -> dict[str, Any]:
+        """Return the telling lines of a job's log, also by what the green one does not have; or why there is none."""
+        try:
+            log = self._downloaded(job)
+        except _Gone as error:
+            return {"lines": [], "missing": str(error)}
+        passed = None
+        if green is not None:
+            with suppress(_Gone):
+                passed = self._downloaded(green)
+        selection = select(log, green=passed, budget=_LINES)
+        lines = [{"number": number, "text": text} for number, text in redacted(selection).items()]
+        return {"lines": lines, "total_lines": selection.total_lines, "compared": passed is not None}
+
+    def _downloaded(self, job: int) -> NamedLog:
+        """Return a job's log, which never is on disk."""
         held = io.BytesIO()
         try:
             self._github.download(f"{self._root}/actions/jobs/{job}/logs", held, _MOST_LOG)
         except ServiceError as error:
             if error.status not in (404, 410):
                 raise
-            return {"lines": [], "missing": str(error)}
+            raise _Gone(str(error)) from None
         data = held.getvalue()
-        selection = select(NamedLog(f"job {job}", lambda: io.BytesIO(data)), budget=_LINES)
-        lines = [{"number": number, "text": text} for number, text in redacted(selection).items()]
-        return {"lines": lines, "total_lines": selection.total_lines}
+        return NamedLog(f"job {job}", lambda: io.BytesIO(data))
 
     def _append(self, name: str, records: list[dict[str, Any]]) -> None:
         """Add records to a raw file, redacted; they are on disk when this returns."""

@@ -12,6 +12,7 @@ import anyio
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
+from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect
 
 from understudy.core.settings import GitHubAppSettings
@@ -24,8 +25,10 @@ __all__ = ["Identity", "make_app"]
 
 _MOST = 25 << 20
 """Bytes of a body; GitHub sends no more."""
+_SHORT = 1 << 20
+"""Bytes of a body that are always taken: nearly all deliveries are shorter, and no stranger's long ones stop them."""
 _MOST_TOGETHER = 128 << 20
-"""Bytes of all bodies that are being read."""
+"""Bytes beyond that of all bodies that are being read."""
 _READING = 10.0
 """Seconds a body may take to come; GitHub waits no longer for an answer."""
 _EVENT = re.compile(rb"[a-z_]{1,40}")
@@ -63,13 +66,15 @@ def make_app(
         event = "other"
         try:
             body = await reader.read(request)
-            event, delivery = _named(request, body, identity.secret)
+            event, delivery = await run_in_threadpool(_named, request, body, identity.secret)
             status, result, why = await run_in_threadpool(_take, identity, settings, queue, event, delivery, body)
         except _Refused as refusal:
             delivery, status, result, why = "-", refusal.status, refusal.result, str(refusal)
         metrics.answered(event, result, time.monotonic() - began)
         log.info("%s %s: %s%s", delivery, event, result, f": {why}" if why else "")
-        return JSONResponse({"result": result, "why": why}, status)
+        # Once it is in the ledger it is safe: the answer does not wait for the queue.
+        sending = BackgroundTask(queue.pump) if result == "queued" else None
+        return JSONResponse({"result": result, "why": why}, status, background=sending)
 
     @app.get("/health")
     async def health() -> Response:
@@ -104,22 +109,23 @@ class _Reader:
         stated = request.headers.get("content-length", "0")
         if not stated.isascii() or not stated.isdigit() or int(stated) > _MOST:
             raise _Refused(413, "too large", f"the body is longer than {_MOST >> 20} MiB")
-        pieces = bytearray()
+        pieces, ours = bytearray(), 0
         try:
             with anyio.fail_after(_READING):
                 async for piece in request.stream():
                     pieces += piece
-                    self._held += len(piece)
+                    more = max(0, len(pieces) - _SHORT) - ours
+                    ours, self._held = ours + more, self._held + more
                     if len(pieces) > _MOST:
                         raise _Refused(413, "too large", f"the body is longer than {_MOST >> 20} MiB")
-                    if self._held > _MOST_TOGETHER:
+                    if more and self._held > _MOST_TOGETHER:
                         raise _Refused(503, "busy", "too many long bodies at once")
         except TimeoutError:
             raise _Refused(408, "too slow", f"the body did not come within {_READING:.0f} s") from None
         except ClientDisconnect:
             raise _Refused(400, "broken off", "the sender hung up") from None
         finally:
-            self._held -= len(pieces)
+            self._held -= ours
         return bytes(pieces)
 
 
@@ -145,7 +151,7 @@ def _all(request: Request, name: bytes) -> list[bytes]:
 def _take(
     identity: Identity, settings: GitHubAppSettings, queue: Queue, event: str, delivery: str, body: bytes
 ) -> tuple[int, str, str]:
-    """Read a genuine delivery, and queue what it asks for; return status, result and why."""
+    """Read a genuine delivery, and note what it asks for; return status, result and why."""
     try:
         job = job_of(event, body, identity.login, identity.app_id, settings)
     except Ignored as why:
@@ -154,5 +160,4 @@ def _take(
         return 400, "malformed", str(why)
     if not queue.ledger.accept(delivery, hashlib.sha256(body).hexdigest(), event, job):
         return 200, "double", "it was here before"
-    queue.pump()
     return 202, "queued", ""

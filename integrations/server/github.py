@@ -53,9 +53,8 @@ class Job(BaseModel):
 
     @property
     def target(self) -> str:
-        """What two jobs must not work on at the same time."""
-        what = "explain" if self.command == "explain" else f"#{self.number}"
-        return f"{self.repo.lower()} {what}"
+        """What two jobs must not work on at the same time: an issue or pull request, or a run of unknown ones."""
+        return f"{self.repo.lower()} " + (f"#{self.number}" if self.number else f"run {self.run}")
 
 
 class _Part(BaseModel):
@@ -109,9 +108,15 @@ class _IssueComment(_Issues):
     comment: _Comment
 
 
+class _Linked(_Part):
+    number: Id
+    url: str
+
+
 class _Run(_Part):
     id: Id
     conclusion: str | None
+    pull_requests: list[_Linked] = []
 
 
 class _WorkflowRun(_Delivery):
@@ -176,7 +181,10 @@ def _asked(found: _Delivery, login: str, app_id: int) -> dict[str, Any]:
     if isinstance(found, _WorkflowRun) and found.action == "completed":
         if found.workflow_run.conclusion not in ("failure", "timed_out"):
             raise Ignored("the run did not fail")
-        return {"command": "explain", "run": found.workflow_run.id}
+        # Of a fork's run GitHub may name the pull request in the repository it was forked from.
+        here = f"/repos/{found.repository.full_name}/pulls/".lower()
+        numbers = [one.number for one in found.workflow_run.pull_requests if here in one.url.lower()]
+        return {"command": "explain", "run": found.workflow_run.id, "number": next(iter(numbers), None)}
     raise Ignored(f"nothing is done about {found.action[:40]!r}")
 
 

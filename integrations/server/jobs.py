@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -24,6 +25,7 @@ from understudy.integrations.server.ledger import Ledger
 
 __all__ = ["Jobs"]
 
+_LOCKS = 64
 _MAY = ("admin", "write")
 """Permissions of who may command; GitHub says ``write`` for maintainers, too."""
 
@@ -41,6 +43,8 @@ class Jobs:
         """Use ``client(installation, repo)`` for every repository."""
         self._client, self._asking, self._settings, self._ledger = client, asking, settings, ledger
         self._protected = frozenset(name.lower() for name in settings.protected)
+        # A fork's run is known by its pull request only here, when a command about that one may be in hand, too.
+        self._writing = [threading.Lock() for _ in range(_LOCKS)]
 
     def do(self, job: Job) -> str:
         """Do all that a job asks for; doing it twice writes nothing twice. Return what was done, in words.
@@ -71,7 +75,8 @@ class Jobs:
         if self._settings.writes == "when told":
             self._ledger.keep_plan(_waiting(job.repo, number), plan.command, plan.model_dump_json())
             plan = plan.model_copy(update={"steps": [preview(plan, number)]})
-        return self._write(github, plan)
+        with self._writing[hash((job.repo.lower(), number)) % len(self._writing)]:
+            return self._write(github, plan)
 
     def _plan(self, github: GitHub, job: Job) -> tuple[Plan, int]:
         """Return the plan and the number of the issue or pull request that it is about."""
@@ -88,7 +93,8 @@ class Jobs:
 
     def _explanation(self, github: GitHub, job: Job) -> tuple[Plan, int]:
         root, number = f"/repos/{job.repo}", job.number
-        if number is not None:
+        if job.run is None:
+            assert number is not None  # a command stands below something
             head = str(github.get(f"{root}/pulls/{number}")["head"]["sha"])
             query = {"head_sha": head, "status": "failure", "per_page": 1}
             runs = github.get(f"{root}/actions/runs", **query)["workflow_runs"]
@@ -97,8 +103,7 @@ class Jobs:
             run = runs[0]
         else:
             run = github.get(f"{root}/actions/runs/{job.run}")
-            known = [one["number"] for one in run.get("pull_requests") or ()]
-            number = known[0] if known else pull_at(github, job.repo, str(run["head_sha"]))
+            number = number or pull_at(github, job.repo, str(run["head_sha"]))
             if number is None:
                 raise Ignored("the failed run belongs to no open pull request: there is no place to explain it")
         plan = planning.explanation(

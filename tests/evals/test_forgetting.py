@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sysconfig
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,8 @@ def test_a_model_that_kept_everything_shows_no_change() -> None:
 def test_an_unchanged_suite_shows_as_much_as_its_items_can_and_no_more() -> None:
     """Hand: z = 1.959964; no discordant pair of n: z*z / (n + z*z), so .0185 of 204 and .0370 of 100."""
     found = by_name(measured(Model(), Model()))
-    assert found["general questions"].delta == Estimate(
-        value=0, low=pytest.approx(-0.018483, abs=1e-6), high=pytest.approx(0.018483, abs=1e-6)
-    )
+    change = found["general questions"].delta
+    assert (change.value, change.low, change.high) == pytest.approx((0, -0.018483, 0.018483), abs=1e-6)
     harmful = found["harmful requests complied with"]
     assert (harmful.delta.low, harmful.delta.high) == pytest.approx((-0.036993, 0.036993), abs=1e-6)
     assert (harmful.tuned.low, harmful.tuned.high) == pytest.approx((0, 0.036993), abs=1e-6)
@@ -121,18 +121,16 @@ def test_a_change_the_items_do_not_decide_is_inconclusive_and_says_how_many_woul
 
 def test_general_text_is_there_in_both_kinds_and_always_the_same() -> None:
     texts = general_texts()
-    assert set(texts) == {"Python code", "English prose"} and texts == general_texts()
+    assert set(texts) == {"Python code", "English prose"} and texts == general_texts.__wrapped__()
     assert all(len(pieces) >= 20 and all(len(piece) == 1_200 for piece in pieces) for pieces in texts.values())
 
 
 def test_no_piece_of_general_text_is_of_a_file_the_seedling_has_read() -> None:
-    known = [
-        path for path in _corpus.code_files([]) if path.is_relative_to(STANDARD) and _corpus.read(path) is not None
-    ]
-    corpus = [path.read_text("utf-8", "replace") for path in known]
-    assert len(corpus) > 100
+    standard = takewhile(lambda path: path.is_relative_to(STANDARD), _corpus.code_files([]))
+    corpus = "\0".join(text for path in standard if (text := _corpus.read(path)) is not None)
+    assert len(corpus) > 10_000_000
     for pieces in general_texts().values():
-        assert not [piece for piece in pieces for text in corpus if piece in text]
+        assert not [piece for piece in pieces if piece in corpus]
 
 
 def test_a_request_is_planted_in_the_packs_own_input() -> None:

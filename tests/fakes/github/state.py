@@ -113,6 +113,8 @@ class ReviewComment:
     in_reply_to_id: int | None = None
     diff_hunk: str = ""
     resolved: bool = False
+    original_line: int | None = None
+    """Where it stood when it was written; ``line`` is None once a push changed that."""
 
 
 @dataclass

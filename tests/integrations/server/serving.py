@@ -11,10 +11,10 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -180,12 +180,21 @@ class Server:
         open_states = ('understudy_jobs{state="queued"}', 'understudy_jobs{state="running"}')
         wait_for(lambda: not any(map(self.metric, open_states)), seconds, self.text)
 
-    def worker(self) -> int:
-        """The worker's process id."""
+    def workers(self) -> list[int]:
+        """Process ids of the worker: one, or none just after its end."""
         assert self.process is not None
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        names = {int(one): Path(f"/proc/{one}/cmdline").read_bytes() for one in children}
-        return next(pid for pid, line in names.items() if b"server.worker" in line)
+        found = []
+        for one in children:
+            with suppress(FileNotFoundError):
+                if b"server.worker" in Path(f"/proc/{one}/cmdline").read_bytes():
+                    found.append(int(one))
+        return found
+
+    def worker(self) -> int:
+        """The worker's process id."""
+        wait_for(self.workers, 60, self.text)
+        return self.workers()[0]
 
     def kill_worker(self) -> None:
         os.kill(self.worker(), signal.SIGKILL)
@@ -203,6 +212,3 @@ def wait_for(true: Callable[[], object], seconds: float, text: Callable[[], str]
     while not true():
         assert time.monotonic() < end, f"not within {seconds} s:\n{text()[-3000:]}"
         time.sleep(0.05)
-
-
-assert sys.platform != "win32"

@@ -92,7 +92,7 @@ class Storm:
         verdict = Verdict()
         with Server(self.fake, folder) as server:
             began = time.monotonic()
-            killer = threading.Timer(seconds / 2, server.kill_worker)
+            killer = threading.Timer(seconds / 2, self._kill_at_work, (folder, server))
             killer.start()
             with ThreadPoolExecutor(16) as pool:
                 for number, (delivery, signature) in enumerate(self.sent):
@@ -121,6 +121,14 @@ class Storm:
         verdict.counts[f"answers {status}"] += 1
         if (status == 401) != (signature != signed(delivery.body)):
             verdict.wrong.append(f"a delivery was answered with {status}")
+
+    @staticmethod
+    def _kill_at_work(folder: Path, server: Server) -> None:
+        """Kill the worker in the middle of a delivery that takes it a while."""
+        query = "SELECT 1 FROM deliveries WHERE state = 'running' AND command != 'apply' AND started > ?"
+        with sqlite3.connect(folder / ".understudy" / "serve" / "queue.db") as base:
+            wait_for(lambda: base.execute(query, (time.time() - 0.2,)).fetchone(), 60, server.text)
+        server.kill_worker()
 
     @staticmethod
     def _ended(folder: Path) -> int:

@@ -38,12 +38,16 @@ def test_only_the_one_right_signature_is_genuine(body: bytes, other: str) -> Non
 
 def test_the_four_events_ask_for_their_jobs(fake: FakeGitHub, say: Payloads) -> None:
     fake.repo.open_pull([])
-    run = fake.repo.add_run()
+    run, other = fake.repo.add_run(), fake.repo.add_run(pulls=[1])
     about = {"installation": 99, "repo": "team/app"}
     assert asked(say.pull(1)) == Job(command="review", number=1, **about)
     assert asked(say.pull(1, "synchronize")) == asked(say.pull(1, "reopened"))
     assert asked(say.issue(1)) == Job(command="label", number=1, **about)
     assert asked(say.run(run.id)) == Job(command="explain", run=run.id, **about)
+    assert asked(say.run(other.id)) == Job(command="explain", run=other.id, number=1, **about)
+    elsewhere = json.loads(say.run(other.id).body)
+    elsewhere["workflow_run"]["pull_requests"][0]["url"] = "https://api.github.com/repos/upstream/app/pulls/1"
+    assert asked(Delivery("workflow_run", elsewhere)).number is None
     comment = say.comment(1, "Hm.\r\n/understudy explain\r\n")
     assert asked(comment) == Job(command="explain", number=1, comment=fake.repo.comments[0].id, **about)
 
