@@ -6,6 +6,7 @@ import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -57,9 +58,9 @@ def _serve_github(settings: Settings, arguments: list[str], host: str, port: int
 
     known = read_credentials(settings.serve.github.app_id, os.environ)
     _check_port(host, port)
-    log_to_stderr(known.private_key, known.webhook_secret)
-    login = App(known.app_id, known.private_key, known.url).login
     place = place_of(Path(settings.registry), os.environ)
+    log_to_stderr(known.private_key, known.webhook_secret, urlsplit(place).password or "")
+    login = App(known.app_id, known.private_key, known.url).login
     queue = Queue(place)
     order = Order(
         name=f"{socket.gethostname()}:{port}",

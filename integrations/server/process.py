@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from understudy.integrations.github.ask import without_secrets
 from understudy.integrations.server.logs import log
+from understudy.integrations.server.queue import QUEUE_URL
 from understudy.integrations.server.worker import Order
 
 __all__ = ["Keeper", "serve"]
@@ -55,7 +56,7 @@ class Keeper:
             "-m",
             "understudy.integrations.server.worker",
             stdin=asyncio.subprocess.PIPE,
-            env=without_secrets(os.environ),
+            env={name: value for name, value in without_secrets(os.environ).items() if name != QUEUE_URL},
             start_new_session=True,  # Ctrl-C is for the server, which tells the worker
         )
         assert process.stdin is not None

@@ -14,7 +14,10 @@ from huey.serializer import Serializer
 from understudy.core.errors import BadInput, Unavailable
 from understudy.integrations.server.ledger import Ledger, SqliteLedger
 
-__all__ = ["Queue", "place_of"]
+__all__ = ["QUEUE_URL", "Queue", "place_of"]
+
+QUEUE_URL = "UNDERSTUDY_QUEUE_URL"
+"""Environment variable with the address of Redis, which may hold a password."""
 
 _NAME = "understudy"
 
@@ -85,4 +88,4 @@ def _redis_ledger(url: str) -> Ledger:
 
 def place_of(registry: Path, environment: Mapping[str, str]) -> str:
     """Return where the queue is: ``UNDERSTUDY_QUEUE_URL``, else a file below the registry."""
-    return environment.get("UNDERSTUDY_QUEUE_URL") or str(registry.resolve() / "serve" / "queue.db")
+    return environment.get(QUEUE_URL) or str(registry.resolve() / "serve" / "queue.db")

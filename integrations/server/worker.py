@@ -14,6 +14,7 @@ import threading
 import time
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -157,7 +158,7 @@ def _stop_with_server() -> None:
 def main() -> None:
     """Read the order and work."""
     order = Order.model_validate_json(sys.stdin.buffer.readline())
-    log_to_stderr(order.private_key)
+    log_to_stderr(order.private_key, urlsplit(order.queue).password or "")
     threading.Thread(target=_stop_with_server, daemon=True).start()
     Worker(order).run()
 

@@ -8,9 +8,11 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import fakeredis
 import pytest
 
 from understudy.core.errors import BadInput
@@ -388,3 +390,22 @@ def test_the_key_may_come_from_a_file(fake: FakeGitHub, tmp_path: Path) -> None:
         server.kill_worker()
         wait_for(lambda: server.workers() not in ([], [before]), 60, server.text)
         wait_for(server.healthy, 60, server.text)
+
+
+def test_on_redis_a_delivery_is_handled_once(fake: FakeGitHub, tmp_path: Path) -> None:
+    say, pull = Payloads(fake), opened(fake)
+    redis = fakeredis.TcpFakeServer(("127.0.0.1", 0), server_type="redis")
+    threading.Thread(target=redis.serve_forever, daemon=True).start()
+    place = f"redis://127.0.0.1:{redis.server_address[1]}/0"
+    try:
+        with Server(fake, tmp_path, UNDERSTUDY_QUEUE_URL=place) as server:
+            delivery = say.pull(pull.number)
+            assert [server.deliver(delivery), server.deliver(delivery)] == ["queued", "double"]
+            server.settle()
+            assert server.metric('understudy_jobs{state="done"}') == 1
+            assert b"UNDERSTUDY_QUEUE_URL" not in Path(f"/proc/{server.worker()}/environ").read_bytes()
+    finally:
+        redis.shutdown()
+        redis.server_close()
+    assert len(fake.repo.review_comments) == len(fake.repo.comments) == 1
+    assert not list(tmp_path.rglob("queue.db"))
