@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel
 
 from understudy.core.errors import BadInput
-from understudy.core.records import Example, Message, Prediction, Problem
+from understudy.core.records import Example, Message, Prediction, Preference, Problem
 from understudy.core.taxonomy import Taxonomy
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "LearnsReference",
     "Metric",
     "Pack",
+    "Remembers",
     "TokenCounter",
     "Trims",
     "load_pack",
@@ -146,6 +147,15 @@ class Trims(Protocol):
 
     def trim(self, example: Example) -> Example | None:
         """Return ``example`` with a little less input and an answer still right, or None when nothing more can go."""
+        ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """What a pack has besides if people's own decisions can be read out of its raw material."""
+
+    def remembered(self, context: BuildContext) -> Iterable[Preference]:
+        """Return what people took over what they did not, of the material in ``context.paths``."""
         ...
 
 

@@ -58,7 +58,7 @@ def train(
     if stage not in _STAGES:
         raise BadInput(f"--stage {stage!r} is not one of {', '.join(_STAGES)}")
     chosen = read_settings(settings, overrides)
-    from_files = stage != "sft" and not chosen.preference.sources
+    from_files = stage != "sft" and not {"corrupt", "sampled"} & {*chosen.preference.sources}
     manifest, splits = (None, {}) if from_files and dataset is None else dataset_of(chosen, dataset)
     quiet_libraries()
     begin = start_of(chosen, start)
