@@ -18,11 +18,22 @@ _SCRIPTS = (
     "explain_logs",
     "diffs",
     "tickets",
+    "tickets_scoring",
     "evals_gate",
     "evals_monitor",
     "github_bot",
+    "webhooks",
 )
-_LONG = ("defects", "reviews", "evals_speed", "tickets_stack", "training/methods", "training/sft", "training/dpo")
+_LONG = (
+    "defects",
+    "reviews",
+    "evals_speed",
+    "tickets_stack",
+    "training/methods",
+    "training/sft",
+    "training/dpo",
+    "training/gpu",
+)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ unpacked with numpy instead (0.1 ms a row).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +106,12 @@ class SchemaConstraint:
                 raise RuntimeError(f"the grammar failed while generating: {matcher.get_error()}")
             allowed[row] = np.unpackbits(self._mask[row].view(np.uint8), bitorder="little")[: self._vocabulary]
         return scores.masked_fill(~torch.from_numpy(allowed).to(scores.device), float("-inf"))
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Go on with some rows of the batch: from the next step on, ``scores`` holds only these, in this order."""
+        self._matchers = [self._matchers[row] for row in rows]
+        self._done = [self._done[row] for row in rows]
+        self._mask = self._mask[list(rows)]
 
     def _consume(self, row: int, token: int) -> None:
         matcher = self._matchers[row]

@@ -31,10 +31,14 @@ under 1e-5; a layer that reads across the border is off by 0.01 to 10."""
 class Scorer:
     """Answers as a model with TRL's fused head does: per-token figures of the labelled tokens, zero elsewhere."""
 
-    def __init__(self, model: Any, *, shared: bool = False) -> None:
-        """Score with ``model``; ``shared`` wants batches whose second half has the same prompts as the first."""
+    def __init__(self, model: Any, *, shared: bool = False, temperature: float = 1.0) -> None:
+        """Score with ``model``; ``shared`` wants batches whose second half has the same prompts as the first.
+
+        ``temperature`` is the one that answers were drawn with.
+        """
         self._model = model
         self._shared = shared
+        self._temperature = temperature
         self.sums: torch.Tensor | None = None
         """Log-probability of each row's answer in the latest batch."""
 
@@ -48,7 +52,7 @@ class Scorer:
             logits, source = _shared_logits(self._model, input_ids, wanted)
         else:
             logits, source = _row_logits(self._model, input_ids, attention_mask, wanted)
-        found = _figures(logits, source, target, wanted)
+        found = _figures(logits.float() / self._temperature, source, target, wanted)
         self.sums = found.log_probs.detach().sum(dim=1)
         return found
 
@@ -56,11 +60,21 @@ class Scorer:
 def _row_logits(
     model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, wanted: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the logits at the positions that predict a wanted token, and which of them predicts which token."""
+    """Return the logits at the positions that predict a wanted token, and which of them predicts which token.
+
+    Padding is moved to the end of a row: in front it would shift a learnt prefix away from the text, and run through
+    convolutions.
+    """
     import torch
     from torch.nn import functional
 
     keep = functional.pad(wanted, (0, 1), value=False)
+    if not attention_mask[:, 0].all():
+        order = attention_mask.argsort(dim=1, descending=True, stable=True)
+        width = int(attention_mask.sum(dim=1).max())
+        input_ids, attention_mask, keep = (
+            values.gather(1, order)[:, :width] for values in (input_ids, attention_mask, keep)
+        )
     out = model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False, logits_to_keep=keep)
     return out.logits, torch.arange(int(wanted.sum()), device=input_ids.device)
 
@@ -111,7 +125,8 @@ def _mask(part: torch.Tensor, model: Any) -> torch.Tensor:
     causal = torch.ones((width, width), dtype=torch.bool, device=part.device).tril()
     seen = causal & (query != 3) & ((key == 0) | (key == query))
     seen = (seen | torch.eye(width, dtype=torch.bool, device=part.device))[:, None]
-    if getattr(model.config, "_attn_implementation", "sdpa") != "eager":
+    config = getattr(model, "module", model).config  # several processes: wrapped for averaging gradients
+    if getattr(config, "_attn_implementation", "sdpa") != "eager":
         return seen
     return torch.zeros(seen.shape, device=part.device).masked_fill(~seen, torch.finfo(torch.float32).min)
 
@@ -120,7 +135,6 @@ def _figures(logits: torch.Tensor, source: torch.Tensor, target: torch.Tensor, w
     """Spread the figures of the wanted tokens over (rows, length - 1), in the order of ``target[wanted]``."""
     import torch
 
-    logits = logits.float()
     tokens = target[wanted]
     total = logits.logsumexp(dim=-1)
     with torch.no_grad():

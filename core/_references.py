@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from understudy.core.files import canonical_json, sha256_bytes, write_json
+from understudy.core.ranks import first, gathered
 
-__all__ = ["References"]
+__all__ = ["References", "as_it_began", "forget_copy"]
+
+
+def as_it_began(model: Any, *, fresh: bool) -> AbstractContextManager[Any]:
+    """Return a context in which ``model`` is what its stage started from, if no step was taken yet.
+
+    A ``fresh`` adapter is switched off: it may be random. Anything else, a continued adapter too, is still as it was.
+    """
+    return model.disable_adapter() if fresh else nullcontext()
+
+
+def forget_copy(model: Any) -> None:
+    """Delete TRL's copy of a continued adapter; its log-probabilities, which are known by now, are all we need."""
+    if "ref" in getattr(model, "peft_config", {}):
+        model.delete_adapter("ref")
 
 
 class References:
@@ -45,7 +62,10 @@ class References:
         return [self._known[key] for key in keys]
 
     def save(self) -> None:
-        """Write new figures to the file, whole or not at all."""
-        if self._changed:
+        """Write new figures of all processes to the file, whole or not at all."""
+        for known in gathered(self._known):
+            self._changed |= not self._known.keys() >= known.keys()
+            self._known |= known
+        if self._changed and first():
             write_json(self._path, self._known)
-            self._changed = False
+        self._changed = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ from understudy.core.errors import BadInput
 from understudy.core.files import write_json
 from understudy.core.golden import write_golden
 from understudy.core.hardware import Hardware, keep_memory
+from understudy.core.peak import peak_memory, reset_peak
+from understudy.core.ranks import by_length, confirm, first, once, whole
 from understudy.core.rows import Row
 from understudy.core.settings import TrainSettings
 from understudy.core.starts import Start
@@ -26,6 +28,7 @@ from understudy.core.tuning.checks import check_saved, row_logits
 
 if TYPE_CHECKING:
     import torch
+    from torch.utils.data import DataLoader
     from transformers import PreTrainedTokenizerBase
 
 __all__ = [
@@ -33,8 +36,10 @@ __all__ = [
     "Outcome",
     "Trained",
     "callbacks",
+    "check_finite",
     "conclude",
     "finished_outcome",
+    "grouped_loader",
     "last_checkpoint",
     "not_a_number",
     "run",
@@ -44,6 +49,8 @@ __all__ = [
 _BEST = "best"
 _RISEN = 1.05
 """Validation loss, as a multiple of its best, from which on one speaks of overfitting and not of noise."""
+_SURE = 10
+"""Steps after which one may say how long the rest will take."""
 _EVENTS = "events.jsonl"
 _OUTCOME = "outcome.json"
 
@@ -59,16 +66,33 @@ class Event:
     seconds: float
     """Since this process began training."""
     loss: float | None = None
+    """What is minimised; for grpo the share of the reward that was missed."""
     validation_loss: float | None = None
     gradient_norm: float | None = None
     tokens: int = 0
-    """Non-padding tokens seen by this process."""
+    """Tokens read since the first step, padding not counted."""
+    tokens_per_second: float | None = None
+    """The same since the event before, by time spent in steps; None where nothing was trained in between."""
+    peak_bytes: int = 0
+    """Most memory in use so far by this process: resident, or allocated on a GPU."""
+    seconds_left: float | None = None
+    """Estimate, from the tenth step of this process on; validation is not in it."""
     task: float | None = None
-    """The pack's primary metric on the watched examples; None where none are watched."""
+    """The pack's primary metric on the watched examples, for grpo on drawn answers too; None where none are watched."""
     accuracy: float | None = None
     """Share of pairs whose better answer gained more than the worse one; None outside of dpo."""
     margin: float | None = None
     """How much more the better answers gained, in units of the loss's rewards; None outside of dpo and kto."""
+    reward: float | None = None
+    """Mean reward of answers, 0 to 1; this and what follows is None outside of grpo."""
+    valid: float | None = None
+    """Share of answers that stopped by themselves and are the pack's Output as they stand."""
+    passed: float | None = None
+    """Share of answers that passed the pack's checks as well."""
+    alike: float | None = None
+    """Share of prompts whose answers all earned the same, so that nothing is learnt from them."""
+    divergence: float | None = None
+    """Estimated nats a token (KL) that the model has moved from the one it started from; None while it is free."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +144,7 @@ def run_arguments(settings: TrainSettings, hardware: Hardware, folder: Path, row
         "data_seed": settings.seed,
         "use_cpu": hardware.device == "cpu",
         "bf16": hardware.bf16,
-        "activation_checkpointing": False,
+        "activation_checkpointing": hardware.recompute,
         "eval_strategy": "epoch",
         "save_strategy": "epoch",
         "save_total_limit": 2,
@@ -130,11 +154,30 @@ def run_arguments(settings: TrainSettings, hardware: Hardware, folder: Path, row
         "greater_is_better": False,
         "logging_steps": max(1, rows // settings.batch_size // 25),
         "logging_nan_inf_filter": False,
-        "report_to": "none",
+        "report_to": settings.report_to,
+        "include_num_input_tokens_seen": "non_padding",
         "disable_tqdm": True,
         "dataloader_pin_memory": False,
         "remove_unused_columns": False,
+        "ddp_find_unused_parameters": False,
+        "log_level_replica": "error",
     }
+
+
+def grouped_loader(trainer: Any, lengths: Sequence[int]) -> DataLoader[Any]:
+    """Return the training batches of ``trainer``, in each step rows of similar ``lengths`` (see :func:`by_length`)."""
+    from torch.utils.data import DataLoader
+
+    args = trainer.args
+    step = args.train_batch_size * args.gradient_accumulation_steps * trainer.accelerator.num_processes
+    loader: DataLoader[Any] = DataLoader(
+        trainer.train_dataset,
+        batch_size=args.train_batch_size,
+        sampler=by_length(lengths, step, args.seed),
+        collate_fn=trainer.data_collator,
+    )
+    prepared: DataLoader[Any] = trainer.accelerator.prepare(loader)
+    return prepared
 
 
 def callbacks(
@@ -162,6 +205,17 @@ def not_a_number(loss: float, step: int, folder: Path, rate: str, row: str = "")
     )
 
 
+def check_finite(loss: Any, step: int, folder: Path, rate: str, place: Callable[[], str] = lambda: "") -> None:
+    """Refuse a loss, or a pair of a loss and outputs, that is no number; ``place`` says in what.
+
+    Raises:
+        BadInput: see :func:`not_a_number`.
+    """
+    value = float((loss[0] if isinstance(loss, tuple) else loss).detach())
+    if not abs(value) < float("inf"):
+        raise not_a_number(value, step, folder, rate, place())
+
+
 @dataclass(frozen=True)
 class Trained:
     """What is left of a model in memory once it is saved: enough to compare with what lies on disk."""
@@ -179,13 +233,15 @@ def run(trainer: Any, tokenizer: PreTrainedTokenizerBase, folder: Path, row: Row
     from transformers import PrinterCallback
 
     keep_memory()
+    confirm(trainer.accelerator)
     trainer.remove_callback(PrinterCallback)
     widen(trainer.model)
     trainable, parameters = trainable_share(trainer.model)
-    trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+    trainer.train(resume_from_checkpoint=once(lambda: last_checkpoint(folder)))
     trainer.save_model(str(folder / _BEST))
-    tokenizer.save_pretrained(str(folder / _BEST))
-    write_golden(folder / _BEST, tokenizer)
+    if first():
+        tokenizer.save_pretrained(str(folder / _BEST))
+        write_golden(folder / _BEST, tokenizer)
     model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     stopped_early = trainer.state.global_step < trainer.state.max_steps
     return Trained(row, row_logits(model, row), stopped_early, trainable, parameters)
@@ -209,6 +265,18 @@ def _overfitting(events: tuple[Event, ...]) -> tuple[str, ...]:
     )
 
 
+def _all_alike(events: tuple[Event, ...]) -> tuple[str, ...]:
+    """Return a notice when no answer of grpo earned more than another to the same prompt."""
+    drawn = [event for event in events if event.alike is not None]
+    if not drawn or any(event.alike != 1 for event in drawn):
+        return ()
+    valid = sum(event.valid or 0.0 for event in drawn) / len(drawn)
+    return (
+        f"nothing was learnt: all answers to a prompt earned the same, every time ({valid:.0%} of them were valid); "
+        "begin with a model that is right now and then, or raise reward.temperature or reward.generations",
+    )
+
+
 def conclude(
     trained: Trained,
     start: Start,
@@ -222,6 +290,12 @@ def conclude(
     Raises:
         BadInput: the two are not the same model.
     """
+    return once(lambda: _concluded(trained, start, settings, hardware, folder, notes))
+
+
+def _concluded(
+    trained: Trained, start: Start, settings: TrainSettings, hardware: Hardware, folder: Path, notes: tuple[str, ...]
+) -> Outcome:
     events = _read_events(folder / _EVENTS)
     outcome = Outcome(
         folder=folder / _BEST,
@@ -231,8 +305,8 @@ def conclude(
         stopped_early=trained.stopped_early,
         trainable=trained.trainable,
         parameters=trained.parameters,
-        checks=check_saved(trained.logits, start.base, folder / _BEST, settings, hardware, trained.row),
-        notes=(*notes, *_overfitting(events)),
+        checks=check_saved(trained.logits, start.base, folder / _BEST, settings, whole(hardware), trained.row),
+        notes=(*notes, *_overfitting(events), *_all_alike(events)),
     )
     write_json(folder / _OUTCOME, {**asdict(outcome), "folder": _BEST, "events": len(events)})
     return outcome
@@ -262,9 +336,20 @@ def _watcher(path: Path, on_event: Callable[[Event], None], rate: str) -> Any:
 
         def __init__(self) -> None:
             self.started = time.monotonic()
-            if path.exists() and not path.read_bytes().endswith(b"\n"):
+            self.steps, self.spent, self.peak = 0, 0.0, 0
+            self.told = (0.0, 0)  # seconds spent in steps and tokens read, as of the last event
+            if first() and path.exists() and not path.read_bytes().endswith(b"\n"):
                 with path.open("a", encoding="utf-8") as out:
                     out.write("\n")  # a kill tore the last line; the next event must not be glued to it
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            """Begin to count; a resumed run has read tokens before."""
+            self.told = (0.0, state.num_input_tokens_seen)
+            reset_peak(args.device.type)
+
+        def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            """Start the clock of a step."""
+            self.began = time.monotonic()
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
             """Record one log of the trainer; refuse a loss that is no number."""
@@ -275,6 +360,13 @@ def _watcher(path: Path, on_event: Callable[[Event], None], rate: str) -> Any:
             for value in (loss, validation):
                 if value is not None and not abs(value) < float("inf"):
                     raise not_a_number(value, state.global_step, path.parent, rate)
+
+            def either(name: str) -> float | None:
+                return logs.get(name, logs.get(f"eval_{name}"))
+
+            if loss is not None and "reward" in logs:
+                loss = 1 - logs["reward"]
+            (spent, tokens), self.told = self.told, (self.spent, state.num_input_tokens_seen)
             event = Event(
                 step=state.global_step,
                 steps=state.max_steps,
@@ -283,18 +375,33 @@ def _watcher(path: Path, on_event: Callable[[Event], None], rate: str) -> Any:
                 loss=loss,
                 validation_loss=validation,
                 gradient_norm=logs.get("grad_norm"),
-                task=logs.get("eval_task"),
-                accuracy=logs.get("rewards/accuracies", logs.get("eval_rewards/accuracies")),
-                margin=logs.get("rewards/margins", logs.get("eval_rewards/margins")),
+                tokens=self.told[1],
+                tokens_per_second=(self.told[1] - tokens) / (self.spent - spent) if self.spent > spent else None,
+                peak_bytes=self.peak,
+                task=logs.get("eval_task", either("mark")),
+                accuracy=either("rewards/accuracies"),
+                margin=either("rewards/margins"),
+                reward=either("reward"),
+                valid=either("valid"),
+                passed=either("passed"),
+                alike=logs.get("frac_reward_zero_std"),
+                divergence=logs.get("kl"),
             )
-            with path.open("a", encoding="utf-8") as out:
-                out.write(json.dumps(asdict(event)) + "\n")
+            if first():
+                with path.open("a", encoding="utf-8") as out:
+                    out.write(json.dumps(asdict(event)) + "\n")
             on_event(event)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            """Tell the progress bar."""
-            seconds = time.monotonic() - self.started
-            on_event(Event(state.global_step, state.max_steps, state.epoch or 0.0, seconds))
+            """Tell the progress bar, after ten steps with the time that is left."""
+            now = time.monotonic()
+            self.steps, self.spent = self.steps + 1, self.spent + now - self.began
+            self.peak = max(self.peak, peak_memory(args.device.type))  # answering a watched prompt starts it anew
+            left = None
+            if self.steps >= _SURE:
+                left = (state.max_steps - state.global_step) * self.spent / self.steps
+            seconds = now - self.started
+            on_event(Event(state.global_step, state.max_steps, state.epoch or 0.0, seconds, seconds_left=left))
 
     return Watcher()
 

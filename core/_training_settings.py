@@ -17,6 +17,7 @@ __all__ = [
     "PreferenceSettings",
     "PrefixSettings",
     "QloraSettings",
+    "RewardSettings",
     "TrainSettings",
 ]
 
@@ -117,6 +118,9 @@ class TrainSettings(Section):
     on_overflow: Overflow = "error"
     """What becomes of a longer one: ``error`` refuses it by name, ``drop`` leaves it out and says how many, ``trim``
     lets the pack leave out parts of the input (``--stage sft``). An answer is never cut."""
+    packing: Literal["auto", "off"] = "auto"
+    """For ``--stage sft``: rows of a batch share lines, so that less is padding, where that gives the same logits
+    (measured at the start); ``off`` pads every row. Rows are grouped by length either way."""
     warmup: Share = 0.05
     """Share of all steps over which the learning rate rises."""
     weight_decay: float = Field(default=0.0, ge=0, lt=1)
@@ -141,6 +145,9 @@ class TrainSettings(Section):
     """Decides the order of rows, dropout and new weights."""
     threads: Count | Literal["auto"] = "auto"
     """CPU threads; ``auto`` takes the cores this process may use."""
+    report_to: Literal["none", "tensorboard", "mlflow", "wandb"] = "none"
+    """Where figures go besides ``events.jsonl``; ``tensorboard`` writes into the run's folder, the other two send them
+    where their own environment variables say."""
 
     def shape(self) -> dict[str, Any]:
         """Return what decides the weights that are trained: the method and the sections it reads."""
@@ -209,4 +216,43 @@ class PreferenceSettings(Section):
             raise ValueError(f"sources must not repeat one: {', '.join(self.sources)}")
         if self.label_smoothing and self.loss != "sigmoid":
             raise ValueError(f"label_smoothing works with the loss 'sigmoid' only, and the loss is {self.loss!r}")
+        return self
+
+
+class RewardSettings(Section):
+    """Tuning on rewards for the model's own answers, ``--stage grpo``; what is not here is as in ``train``.
+
+    The reward of an answer is the weighted mean of three parts, 0 to 1 (see ``core/rewards.py``).
+    """
+
+    prompts: Count | None = None
+    """At most this many examples of the training split are asked, drawn by ``train.seed``; None for all."""
+    watched: Count = 32
+    """At most this many validation examples are answered after each epoch, without drawing; their mean reward decides
+    on the best checkpoint and on stopping early."""
+    generations: int = Field(default=8, ge=2, le=256)
+    """Answers drawn for each prompt and compared with one another. ``train.batch_size`` counts answers, and times
+    ``train.gradient_accumulation`` it must be a multiple of this."""
+    temperature: float = Field(default=1.0, gt=0, le=5)
+    """How freely answers are drawn; where all answers to a prompt earn the same, nothing is learnt from it."""
+    max_new_tokens: Count = 256
+    """Tokens an answer may have; one that is cut off is not valid."""
+    epochs: float = Field(default=1, gt=0)
+    """Passes over the prompts; a fraction is allowed."""
+    learning_rate: float = Field(default=1e-5, gt=0, le=1)
+    """Highest learning rate; rewards take a tenth to a hundredth of what ``train`` takes."""
+    beta: float = Field(default=0.04, ge=0)
+    """Price of a nat of divergence from the model it started from (arXiv 2402.03300); 0 leaves that model out, which
+    saves its memory and a third of the time, and lets the model drift."""
+    valid_weight: float = Field(default=1.0, ge=0)
+    """Weight of stopping by itself with the pack's fields and nothing else."""
+    checks_weight: float = Field(default=1.0, ge=0)
+    """Weight of passing the pack's checks."""
+    task_weight: float = Field(default=2.0, ge=0)
+    """Weight of the pack's primary metric."""
+
+    @model_validator(mode="after")
+    def _rewards_something(self) -> RewardSettings:
+        if not self.valid_weight + self.checks_weight + self.task_weight:
+            raise ValueError("valid_weight, checks_weight and task_weight must not all be 0")
         return self

@@ -10,8 +10,11 @@ from understudy.core._running import Event
 __all__ = ["draw_curve"]
 
 
-def draw_curve(events: Sequence[Event], path: Path, unit: str = "nats per token") -> None:
-    """Draw training and validation loss in ``unit`` over steps, the best validation marked, into ``path`` (PNG)."""
+def draw_curve(events: Sequence[Event], path: Path, unit: str = "loss (nats per token)") -> None:
+    """Draw training and validation loss over steps, the best validation marked, into ``path`` (PNG).
+
+    ``unit`` names the axis, which is logarithmic unless a loss reaches 0, as the reward missed by grpo may.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -28,9 +31,10 @@ def draw_curve(events: Sequence[Event], path: Path, unit: str = "nats per token"
     axes.annotate(
         f"best {value:.3f}", (step, value), xytext=(-4, 12), textcoords="offset points", ha="right", color="#c8553d"
     )
-    axes.set_yscale("log")
+    if min(value for _, value in (*training, *validation)) > 0:
+        axes.set_yscale("log")
     axes.set_xlabel("step")
-    axes.set_ylabel(f"loss ({unit})")
+    axes.set_ylabel(unit)
     axes.grid(alpha=0.25, which="both", linewidth=0.5)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

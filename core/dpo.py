@@ -19,40 +19,28 @@ from understudy.core._running import (
     callbacks,
     conclude,
     finished_outcome,
+    grouped_loader,
     not_a_number,
     run,
     run_arguments,
 )
 from understudy.core.errors import BadInput
-from understudy.core.files import canonical_json, sha256_bytes
 from understudy.core.hardware import Hardware
 from understudy.core.preferences import PairRow
 from understudy.core.preflight import check_rows
+from understudy.core.ranks import count, once
 from understudy.core.rows import IGNORE, answer_row
+from understudy.core.runs import stage_settings
 from understudy.core.settings import PreferenceSettings, TrainSettings
 from understudy.core.starts import Start, prepared_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["RATE", "preference_key", "stage_settings", "train_dpo"]
+__all__ = ["RATE", "train_dpo"]
 
 RATE = "preference.learning_rate"
 """The setting to lower when a preference loss runs away."""
-
-
-def stage_settings(train: TrainSettings, preference: PreferenceSettings) -> TrainSettings:
-    """Return the settings of training with those replaced that a preference stage has of its own."""
-    return train.model_copy(update={"epochs": preference.epochs, "learning_rate": preference.learning_rate})
-
-
-def preference_key(
-    stage: str, train: TrainSettings, preference: PreferenceSettings, start: Start, preferences_digest: str
-) -> str:
-    """Return the name of the run's working folder; the same work has the same name, so a killed run is found again."""
-    settings = stage_settings(train, preference).model_dump(mode="json", exclude={"threads"})
-    work = [stage, settings, preference.model_dump(mode="json"), start.revision, preferences_digest]
-    return sha256_bytes(canonical_json(work).encode())[:16]
 
 
 def train_dpo(
@@ -79,7 +67,7 @@ def train_dpo(
         train: method, batch, length and seed; epochs and learning rate come from ``preference``.
         preference: loss and strength.
         hardware: where to run.
-        folder: of this run, see :func:`preference_key`.
+        folder: of this run, see :mod:`understudy.core.runs`.
         references: folder where reference log-probabilities are kept, for all runs.
         on_event: called with every event.
 
@@ -88,7 +76,7 @@ def train_dpo(
     """
     if not training or not validation:
         raise BadInput(f"dpo needs pairs: {len(training)} to train on, {len(validation)} to validate on")
-    done = finished_outcome(folder)
+    done = once(lambda: finished_outcome(folder))
     if done is not None:
         return done
     from transformers import set_seed
@@ -109,8 +97,8 @@ def train_dpo(
         model=model,
         args=_config(settings, preference, hardware, folder, len(training)),
         data_collator=_collator(rows, int(tokenizer.pad_token_id)),
-        train_dataset=_dataset(rows, range(len(training)), store),
-        eval_dataset=_dataset(rows, range(len(training), len(rows)), store),
+        train_dataset=_seen_by_all(_dataset(rows, range(len(training)), store), folder / "pairs" / "train"),
+        eval_dataset=_seen_by_all(_dataset(rows, range(len(training), len(rows)), store), folder / "pairs" / "eval"),
         processing_class=tokenizer,
         peft_config=adapter,
         callbacks=callbacks(settings, folder, on_event, RATE),
@@ -173,6 +161,20 @@ def _dataset(rows: Sequence[PairRow], numbers: range, store: References) -> Any:
     )
 
 
+def _seen_by_all(dataset: Any, folder: Path) -> Any:
+    """Return ``dataset`` from a folder that all processes see, if there are several.
+
+    In TRL the first of them writes the reference's figures beside the dataset's file, and the others read them there;
+    without a file that is a temporary folder of its own for each.
+    """
+    from datasets import load_from_disk
+
+    if count() == 1:
+        return dataset
+    once(lambda: dataset.save_to_disk(str(folder)))
+    return load_from_disk(str(folder))
+
+
 def _collator(rows: Sequence[PairRow], pad: int) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
     import torch
     from trl.trainer.dpo_trainer import DataCollatorForPreference
@@ -205,6 +207,13 @@ def _trainer_class() -> Any:
             self._pairs, self._store, self._share, self._folder = rows, store, shared, folder
             self._fresh = arguments["peft_config"] is not None
             super().__init__(**arguments)
+
+        def get_train_dataloader(self) -> Any:
+            """Take pairs of similar lengths together, in an order that all processes agree on."""
+            if self.args.train_sampling_strategy != "group_by_length":
+                return super().get_train_dataloader()
+            pairs: Any = self.train_dataset
+            return grouped_loader(self, pairs["length"])
 
         def compute_ref_log_probs(self, model: Any, inputs: Any) -> Any:
             """Return the chosen and the rejected answers' log-probabilities before the first step."""

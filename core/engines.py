@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
+from understudy.core._prompt_cache import PromptReader
 from understudy.core.bases import token_counter
 from understudy.core.peak import peak_memory, reset_peak
 from understudy.core.records import Message
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from understudy.core.scoring import ClosedQuestion
+    from understudy.core._decoding import Written
+    from understudy.core.scoring import Interview
 
-__all__ = ["Generation", "LocalEngine", "Request", "prompt_ids", "stop_ids"]
+__all__ = ["Generation", "LocalEngine", "Request", "borrowed_engine", "conversation", "prompt_ids", "stop_ids"]
 
+T = TypeVar("T")
 
 _EAGER_HEADS = 8
 """Up to this many heads a CPU generates with plain attention: with a padding mask, torch 2.13's fused kernel takes four
@@ -77,7 +81,14 @@ class Generation:
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
-    """Return a prompt's token ids; training, evaluation and serving all come through here.
+    """Return a prompt's token ids; training, evaluation and serving all come through here."""
+    turns = conversation(tokenizer, messages)
+    ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
+    return cast("list[int]", ids)
+
+
+def conversation(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[dict[str, str]]:
+    """Return a prompt as chat templates take it.
 
     A control token's text inside a message (``<|end|>`` in a log) is broken by a blank after its first character:
     tokenizers read it as the control token otherwise, and a log could end its own turn.
@@ -89,8 +100,7 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) 
         for token in control:
             content = content.replace(token, f"{token[0]} {token[1:]}")
         turns.append({"role": message.role, "content": content})
-    ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
-    return cast("list[int]", ids)
+    return turns
 
 
 def stop_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
@@ -115,6 +125,7 @@ class LocalEngine:
         self._batch_size = batch_size
         self._count = token_counter(tokenizer)
         self._stops = stop_ids(model, tokenizer)
+        self._reader = PromptReader(model)
 
     @property
     def model(self) -> PreTrainedModel:
@@ -167,19 +178,26 @@ class LocalEngine:
         return [results[index] for index in range(len(requests))]
 
     def score(
-        self, questions: Sequence[ClosedQuestion], progress: Callable[[int], None] | None = None
-    ) -> list[list[float]]:
-        """Return for each question the probability of each of its choices (see ``scoring.py``); nothing is written."""
+        self,
+        prompts: Sequence[Sequence[Message]],
+        interviews: Sequence[Interview[T]],
+        progress: Callable[[int], None] | None = None,
+    ) -> list[T]:
+        """Return what each prompt's interview returns (see ``scoring.py``); nothing is written."""
         from understudy.core.scoring import score_closed
 
-        return score_closed(self._model, self._tokenizer, questions, batch_size=self._batch_size, progress=progress)
+        how: dict[str, Any] = {"reader": self._reader, "batch_size": self._batch_size, "progress": progress}
+        return score_closed(self._model, self._tokenizer, prompts, interviews, **how)
 
     def _batch(self, requests: list[Request], prompts: list[list[int]]) -> list[Generation]:
         import torch
         from transformers import LogitsProcessorList
 
+        from understudy.core._decoding import write
+
         started = time.perf_counter()
-        reset_peak(self._model.device.type)
+        device = self._model.device
+        reset_peak(device.type)
         pad = int(self._tokenizer.pad_token_id)
         width = max(map(len, prompts))
         rows = torch.full((len(prompts), width), pad)
@@ -187,32 +205,33 @@ class LocalEngine:
         for row, ids in enumerate(prompts):
             rows[row, width - len(ids) :] = torch.tensor(ids)
             mask[row, width - len(ids) :] = 1
-        processors: list[Any] = [self._constraint(requests, pad)] if any(r.schema is not None for r in requests) else []
+        constraint = self._constraint(requests, pad) if any(r.schema is not None for r in requests) else None
         drawing: dict[str, Any] = {"do_sample": False}
         if temperature := requests[0].temperature:
             drawing = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
         with torch.inference_mode(), torch.random.fork_rng(enabled=bool(temperature)):
             if temperature:
                 torch.manual_seed(requests[0].seed)
-            out = self._model.generate(
-                input_ids=rows.to(self._model.device),
-                attention_mask=mask.to(self._model.device),
+            answers = self._model.generate(
+                input_ids=rows.to(device),
+                attention_mask=mask.to(device),
+                past_key_values=self._reader.read(prompts),
                 max_new_tokens=max(request.max_new_tokens for request in requests),
                 num_beams=1,
                 **drawing,
                 eos_token_id=list(self._stops),
                 pad_token_id=pad,
-                logits_processor=LogitsProcessorList(processors),
-                return_dict_in_generate=True,
-                output_scores=True,
+                logits_processor=LogitsProcessorList([constraint] if constraint else []),
+                custom_generate=write,
+                limits=[request.max_new_tokens for request in requests],
+                stops=self._stops,
+                constraint=constraint,
             )
-        chosen = self._model.compute_transition_scores(out.sequences, out.scores, normalize_logits=True)
         seconds = (time.perf_counter() - started) / len(requests)
-        peak = peak_memory(self._model.device.type)
-        fresh = out.sequences[:, width:]
+        peak = peak_memory(device.type)
         return [
-            replace(self._answer(request, ids, fresh[row], chosen[row], seconds), peak_bytes=peak)
-            for row, (request, ids) in enumerate(zip(requests, prompts, strict=True))
+            replace(self._answer(request, len(ids), answer, seconds), peak_bytes=peak)
+            for request, ids, answer in zip(requests, prompts, answers, strict=True)
         ]
 
     def _constraint(self, requests: list[Request], pad: int) -> Any:
@@ -223,22 +242,23 @@ class LocalEngine:
         grammars = [None if r.schema is None else compile_schema(r.schema, view, compact=r.compact) for r in requests]
         return SchemaConstraint(grammars, view, self._stops[0], pad, size)
 
-    def _answer(
-        self, request: Request, prompt: list[int], tokens: torch.Tensor, logprobs: torch.Tensor, seconds: float
-    ) -> Generation:
-        ids: list[int] = tokens.tolist()
-        end = next((at for at, token in enumerate(ids) if token in self._stops), None)
-        finish: Literal["stop", "length"] = "length"
-        length = min(len(ids), request.max_new_tokens)
-        if end is not None and end < request.max_new_tokens:  # as if the row had been alone in its batch
-            finish, length = "stop", end
-        text = self._tokenizer.decode(ids[:length], skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        spent = logprobs[: length + (finish == "stop")]
+    def _answer(self, request: Request, prompt_tokens: int, answer: Written, seconds: float) -> Generation:
+        stopped = answer.tokens[-1] in self._stops
+        ids = answer.tokens[:-1] if stopped else answer.tokens
+        text = self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         confidence = None
         if request.schema is not None:
-            confidence = float(spent[: self._first_field(ids[:length])].sum().exp())
-        steps = tuple(zip(self._ends(ids[:length]), spent.tolist(), strict=False))
-        return Generation(str(text), finish, len(prompt), length, float(spent.sum()), confidence, seconds, steps=steps)
+            confidence = math.exp(sum(answer.logprobs[: self._first_field(ids)]))
+        return Generation(
+            text=str(text),
+            finish_reason="stop" if stopped else "length",
+            prompt_tokens=prompt_tokens,
+            completion_tokens=len(ids),
+            logprob=sum(answer.logprobs),
+            confidence=confidence,
+            seconds=seconds,
+            steps=tuple(zip(self._ends(ids), answer.logprobs, strict=False)),
+        )
 
     def _ends(self, ids: list[int]) -> list[int]:
         """Return the length of the text up to each token; one token is seldom a text of its own."""
@@ -252,3 +272,13 @@ class LocalEngine:
             if '",' in text or text.endswith("}"):
                 return count
         return len(ids)
+
+
+@contextmanager
+def borrowed_engine(model: Any, tokenizer: PreTrainedTokenizerBase, batch_size: int) -> Iterator[LocalEngine]:
+    """Yield an engine over a model that is being trained, which afterwards computes attention as it did before."""
+    implementation = model.config._attn_implementation
+    try:
+        yield LocalEngine(model, tokenizer, batch_size=batch_size)
+    finally:
+        model.set_attn_implementation(implementation)

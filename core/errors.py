@@ -6,7 +6,12 @@ The command line prints that sentence and ends with the class's ``exit_code``; a
 
 from __future__ import annotations
 
-__all__ = ["BadInput", "GateFailed", "Inconclusive", "Unavailable", "UnderstudyError"]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+__all__ = ["BadInput", "GateFailed", "Inconclusive", "Unavailable", "UnderstudyError", "first_fault"]
 
 
 class UnderstudyError(Exception):
@@ -37,3 +42,9 @@ class Unavailable(UnderstudyError):
     """A model or a service that is needed cannot be reached."""
 
     exit_code = 4
+
+
+def first_fault(error: ValidationError) -> str:
+    """Return what pydantic objects to first, after the name of the field it is about, if it is about one."""
+    fault = error.errors(include_url=False, include_context=False)[0]
+    return ": ".join(part for part in (".".join(map(str, fault["loc"])), fault["msg"]) if part)

@@ -28,6 +28,8 @@ class Hardware:
     threads: int
     reasons: tuple[str, ...]
     """One sentence for each choice."""
+    recompute: bool = False
+    """Whether activations are computed twice, which takes a third more time and much less memory."""
 
 
 def free_cores() -> tuple[int, float]:
@@ -55,16 +57,17 @@ def _busy_ticks(stat: Path) -> int:
     return user + nice + system + irq + softirq
 
 
-def resolve(threads: int | None = None) -> Hardware:
+def resolve(threads: int | None = None, *, gpu: bool = True) -> Hardware:
     """Choose device, precision and threads, tell torch the threads, and say why.
 
     Args:
         threads: OpenMP threads to use; None for as many as there are free physical cores, at least one.
+        gpu: whether to use one if there is one.
     """
     import torch
 
     reasons = []
-    if torch.cuda.is_available():
+    if gpu and torch.cuda.is_available():
         device, name = "cuda", torch.cuda.get_device_name()
         bf16 = torch.cuda.is_bf16_supported()
         reasons += [f"device cuda: {name}", f"bf16 {'on' if bf16 else 'off'}: {name} {'has' if bf16 else 'lacks'} it"]
@@ -73,7 +76,7 @@ def resolve(threads: int | None = None) -> Hardware:
         flags = _cpu_flags()
         feature = next((flag for flag in ("amx_bf16", "avx512_bf16") if flag in flags), None)
         bf16 = feature is not None
-        reasons.append("device cpu: no CUDA device")
+        reasons.append(f"device cpu: {'no CUDA device' if gpu else 'asked for'}")
         reasons.append(
             f"bf16 autocast: CPU has {feature}" if feature else "fp32: CPU has neither amx_bf16 nor avx512_bf16"
         )

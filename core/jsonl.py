@@ -6,6 +6,8 @@ Read, by the keys of a line:
 our own ``Example`` or ``Preference``  taken as it is
 ``{"input", "output"}``                the pack's fields, as objects or as JSON in a string
 ``{"prompt", "completion"}``           the same, under the names trainers use; either may be a list of messages
+``{"instruction", "input", "output"}`` the input is the question and the instruction, which is the pack's to give, is
+                                       kept in ``meta``; where the input is empty or missing, the instruction is asked
 ``{"messages": [...]}``                the last, from the assistant, is the output; the one from the user the input
 ``{"prompt", "chosen", "rejected"}``   a preference (``input`` may stand for ``prompt``)
 =====================================  ==========================================================================
@@ -120,6 +122,8 @@ def _record(line: dict[str, Any], pack: Pack) -> Example | Preference:
         return _own(line, pack)
     if {"chosen", "rejected"} <= keys and keys & {"prompt", "input"}:
         return _preference(line, pack)
+    if {"instruction", "output"} <= keys and not line.get("input"):
+        return _example(line, pack, line["instruction"], line["output"], ("instruction", "input", "output"))
     for question, answer in (("input", "output"), ("prompt", "completion")):
         if {question, answer} <= keys:
             return _example(line, pack, line[question], line[answer], (question, answer))
@@ -130,7 +134,7 @@ def _record(line: dict[str, Any], pack: Pack) -> Example | Preference:
         return _example(line, pack, messages[:-1], messages[-1:], ("messages",))
     raise ValueError(
         f"has the keys {', '.join(sorted(keys)) or '(none)'}; known are input and output, prompt and completion, "
-        "messages, or prompt, chosen and rejected"
+        "instruction, input and output, messages, or prompt, chosen and rejected"
     )
 
 

@@ -7,28 +7,28 @@ are neighbours is fixed here once for the whole run, so that the reference can b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy.core._prefix_sharing import Scorer
-from understudy.core._references import References
+from understudy.core._references import References, as_it_began, forget_copy
 from understudy.core._running import (
     Event,
     Outcome,
     callbacks,
+    check_finite,
     conclude,
     finished_outcome,
-    not_a_number,
     run,
     run_arguments,
 )
-from understudy.core.dpo import RATE, stage_settings
+from understudy.core.dpo import RATE
 from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
 from understudy.core.preferences import ThumbRow
 from understudy.core.preflight import check_rows
 from understudy.core.rows import IGNORE, answer_row
+from understudy.core.runs import stage_settings
 from understudy.core.settings import PreferenceSettings, TrainSettings
 from understudy.core.starts import Start, prepared_model
 
@@ -84,8 +84,7 @@ def train_kto(
         callbacks=callbacks(settings, folder, on_event, RATE),
     )
     store.save()
-    if "ref" in getattr(trainer.model, "peft_config", {}):
-        trainer.model.delete_adapter("ref")  # TRL's copy of the adapter; its log-probabilities are all we need
+    forget_copy(trainer.model)
     trained = run(trainer, tokenizer, folder, answer_row(validation[0].prompt, validation[0].answer))
     del trainer, model  # so that there is room to load what was saved
     return conclude(trained, start, settings, hardware, folder)
@@ -189,8 +188,7 @@ def _trainer_class() -> Any:
             keys = [_key(self._store, self._thumbs, self._others, number) for number in inputs["row"].tolist()]
 
             def score() -> list[list[float]]:
-                base = model.disable_adapter() if self._fresh else nullcontext()
-                with torch.no_grad(), self.accelerator.autocast(), base:
+                with torch.no_grad(), self.accelerator.autocast(), as_it_began(model, fresh=self._fresh):
                     sums = [_sums(Scorer(model), inputs, prefix) for prefix in ("", "KL_")]
                 return torch.stack(sums, dim=1).tolist()
 
@@ -204,11 +202,11 @@ def _trainer_class() -> Any:
             stock = self.aux_loss_enabled or self.args.device.type == "cuda"
             chosen = model if stock else Scorer(model)
             loss = super().compute_loss(chosen, batch, return_outputs, num_items_in_batch)  # type: ignore[no-untyped-call]
-            value = float((loss[0] if return_outputs else loss).detach())
-            if not abs(value) < float("inf"):
-                row = self._thumbs[int(inputs["row"][0])]
-                place = f"the batch that begins with {row.id}"
-                raise not_a_number(value, self.state.global_step + 1, self._folder, RATE, place)
+
+            def place() -> str:
+                return f"the batch that begins with {self._thumbs[int(inputs['row'][0])].id}"
+
+            check_finite(loss, self.state.global_step + 1, self._folder, RATE, place)
             return loss
 
     return ThumbTrainer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,20 +74,27 @@ def _outline(base: Base) -> PreTrainedModel:
     return model
 
 
-def check_memory(base: Base, settings: TrainSettings, hardware: Hardware) -> str:
-    """Return a sentence on the memory that is needed and there.
+def check_memory(base: Base, settings: TrainSettings, hardware: Hardware) -> Hardware:
+    """Return ``hardware`` with what memory decides, and a sentence on what is needed and there.
+
+    Where the weights fit and a step does not, activations are computed twice; nowhere else, since that costs a third
+    of the time. It changes no result.
 
     Raises:
         BadInput: the weights alone need more than there is; the message names the method that would fit.
     """
     free = _free(hardware)
     need = need_of(base, settings, hardware)
-    told = f"needs about {_gib(need.total)} ({_gib(need.weights)} of it for certain)"
+    told = f"memory: needs about {_gib(need.total)} ({_gib(need.weights)} of it for certain)"
     if free is None:
-        return f"memory: {told}"
+        return replace(hardware, reasons=(*hardware.reasons, told))
     here = "this GPU" if hardware.device == "cuda" else "this machine"
     if need.weights <= free:
-        return f"memory: {told}, {here} has {_gib(free)} free"
+        told = f"{told}, {here} has {_gib(free)} free"
+        recompute = need.total > free and settings.method != "prefix"  # a learnt prefix cannot be computed twice
+        if recompute:
+            told += ": activations are computed twice to save memory; lower train.batch_size to save the time instead"
+        return replace(hardware, reasons=(*hardware.reasons, told), recompute=recompute)
     fits = (
         method
         for method in _SMALLER

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
-__all__ = ["fenced", "plain", "prose"]
+__all__ = ["fenced", "plain", "prose", "visible"]
+
+_HIDING = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+"""Unicode categories of all that is no letter, mark, number, sign or space."""
 
 _SPECIAL = re.compile(r"([\\*_{}\[\]()#+!|<>~$&-])")
 _LINKED = re.compile(r"@|#|(?i:www)(?=\.)|:(?=//)")
@@ -13,17 +17,23 @@ _COMMAND = re.compile(r"(?m)^([ \t]*):(?=:)|#(?=#\w*\[)")
 """Where a CI runner would take a printed line for a command: ``::error::``, ``##[error]``, ``##vso[...]``."""
 
 
+def visible(text: str) -> str:
+    r"""Return text with characters that would hide or reorder others written out: ``\x1b``, ``\u202e``.
+
+    Line feeds and tabs stay. Escaping for HTML or Markdown is another matter.
+    """
+    return text if text.isprintable() else "".join(_written_out(character) for character in text)
+
+
+def _written_out(character: str) -> str:
+    if character in "\n\t" or unicodedata.category(character) not in _HIDING:
+        return character
+    return f"\\x{ord(character):02x}" if ord(character) < 256 else f"\\u{ord(character):04x}"
+
+
 def plain(text: str) -> str:
-    """Return text from outside with control characters (also bidirectional ones) and runner commands made visible."""
-    shown = "".join(c if c == "\n" or c == "\t" or _printable(c) else f"\\x{ord(c):02x}" for c in text)
-    return _COMMAND.sub(lambda found: f"{found[1] or ''}\\x{ord(found[0][-1]):02x}", shown)
-
-
-def _printable(character: str) -> bool:
-    return (
-        character.isprintable()
-        and character not in "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-    )
+    """Return text that is safe in a terminal and in a CI log: :func:`visible`, and runner commands as mere words."""
+    return _COMMAND.sub(lambda found: f"{found[1] or ''}\\x{ord(found[0][-1]):02x}", visible(text))
 
 
 def fenced(text: str, language: str = "") -> str:

@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pydantic import ValidationError
-
+from understudy.core.answers import marks, prediction
 from understudy.core.engines import Generation, Request
 from understudy.core.pack import Pack
 from understudy.core.preferences import pair_of
@@ -51,39 +50,18 @@ def own_answers(
     """
     inputs = [pack.Input.model_validate(example.input) for example in examples]
     requests = [Request(pack.messages(value), pack.grammar(value), max_new_tokens) for value in inputs]
-    predictions, answered = [], []
-    for example, value, answer in zip(examples, inputs, engine.generate(requests, progress), strict=True):
-        try:
-            output = pack.Output.model_validate_json(answer.text, strict=True)
-        except ValidationError:
-            continue
-        answered.append(example)
-        predictions.append(
-            Prediction(
-                example_id=example.id,
-                arm="own",
-                text=answer.text,
-                output=output.model_dump(mode="json"),
-                finish_reason=answer.finish_reason,
-                problems=pack.check(value, output),
-                confidence=answer.confidence,
-            )
-        )
+    made = [
+        prediction(pack, example, "own", answer.text, answer.finish_reason, confidence=answer.confidence)
+        for example, answer in zip(examples, engine.generate(requests, progress), strict=True)
+    ]
+    answered = [(example, one) for example, one in zip(examples, made, strict=True) if one.output is not None]
     if not answered:
         return []
-    right = _right(pack, answered, predictions)
+    found, predictions = zip(*answered, strict=True)
     return [
-        OwnAnswer(example, prediction.output or {}, _mistake(prediction, good))
-        for example, prediction, good in zip(answered, predictions, right, strict=True)
+        OwnAnswer(example, one.output or {}, _mistake(one, mark >= 1))
+        for example, one, mark in zip(found, predictions, marks(pack, found, predictions), strict=True)
     ]
-
-
-def _right(pack: Pack, examples: Sequence[Example], predictions: Sequence[Prediction]) -> list[bool]:
-    """Return which answers reach the full mark of the pack's primary metric, or else equal the truth."""
-    metric = pack.score(examples, predictions)[pack.primary]
-    if metric.per_sample is None:
-        return [prediction.output == example.output for example, prediction in zip(examples, predictions, strict=True)]
-    return [(score >= 1) if metric.higher_is_better else (score <= 0) for score in metric.per_sample]
 
 
 def _mistake(prediction: Prediction, right: bool) -> str:

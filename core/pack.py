@@ -23,6 +23,7 @@ __all__ = [
     "RULES",
     "BuildContext",
     "Builder",
+    "FindsCorrections",
     "LearnsReference",
     "Metric",
     "Pack",
@@ -129,6 +130,15 @@ class Pack(Protocol):
 
     def corrupt(self, example: Example, rng: random.Random) -> BaseModel | None:
         """Return a plausible wrong answer for a preference pair, or None when there is none."""
+        ...
+
+
+@runtime_checkable
+class FindsCorrections(Protocol):
+    """A pack that finds in its raw material where people overruled an answer."""
+
+    def corrections(self, context: BuildContext) -> Iterable[Preference]:
+        """Return what people chose over what they rejected, from the files of ``context.paths``."""
         ...
 
 

@@ -23,7 +23,11 @@ __all__ = [
     "Problem",
     "Source",
     "SplitInfo",
+    "Stage",
 ]
+
+Stage = Literal["sft", "dpo", "kto", "grpo"]
+"""What a model can be trained on: right answers, pairs, lone verdicts, or rewards for its own answers."""
 
 
 class Record(BaseModel):
@@ -194,7 +198,7 @@ class ModelVersion(Record):
     dataset_digest: str
     parent: str | None = None
     """Model version this stage started from, if not from the base itself."""
-    stage: Literal["sft", "dpo", "kto"] = "sft"
+    stage: Stage = "sft"
     """How it was trained last."""
     preferences_digest: str = ""
     """SHA-256 over the canonical lines of the pairs or judgements it was tuned on; empty after ``sft``."""

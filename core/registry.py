@@ -32,7 +32,7 @@ from understudy.core.errors import BadInput
 from understudy.core.files import canonical_json, sha256_bytes, sha256_file, write_json, write_text
 from understudy.core.lock import exclusive
 from understudy.core.objects import ObjectStore
-from understudy.core.records import ModelVersion, Problem
+from understudy.core.records import ModelVersion, Problem, Stage
 
 __all__ = ["CHAMPION", "Registry"]
 
@@ -68,7 +68,7 @@ class Registry:
         dataset_digest: str,
         settings: Mapping[str, Any],
         parent: str | None = None,
-        stage: Literal["sft", "dpo", "kto"] = "sft",
+        stage: Stage = "sft",
         preferences_digest: str = "",
         metrics: Mapping[str, float] | None = None,
         template_digest: str = "",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel
 
@@ -17,7 +17,9 @@ from understudy.core.settings import Overflow
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["IGNORE", "Row", "TooLong", "answer_row", "completion_text", "fit_rows", "make_rows"]
+__all__ = ["IGNORE", "Row", "TooLong", "answer_row", "completion_text", "fit_examples", "fit_rows", "make_rows"]
+
+T = TypeVar("T")
 
 IGNORE = -100
 """Label of a token that is read but not learnt (PyTorch's ``ignore_index``)."""
@@ -72,16 +74,33 @@ def fit_rows(
     Raises:
         BadInput: a row is too long and must not be, or cannot be trimmed.
     """
-    rows: list[Row] = []
+
+    def make(example: Example) -> Row:
+        return _row(pack, example, tokenizer, max_length)
+
+    return fit_examples(pack, examples, make, max_length, on_overflow)
+
+
+def fit_examples(
+    pack: Pack, examples: Sequence[Example], make: Callable[[Example], T], max_length: int, on_overflow: Overflow
+) -> tuple[list[T], tuple[str, ...]]:
+    """Return (what ``make`` makes of the examples, a sentence for each kind of change made so that it could).
+
+    ``make`` raises :class:`TooLong` where an example does not fit.
+
+    Raises:
+        BadInput: an example is too long and must not be, or cannot be trimmed.
+    """
+    rows: list[T] = []
     dropped, trimmed = [], []
     for example in examples:
         try:
-            rows.append(_row(pack, example, tokenizer, max_length))
+            rows.append(make(example))
         except TooLong as error:
             if on_overflow == "drop":
                 dropped.append(example.id)
             elif on_overflow == "trim":
-                rows.append(_trimmed_row(pack, example, tokenizer, max_length))
+                rows.append(_trimmed(pack, example, make, max_length))
                 trimmed.append(example.id)
             else:
                 raise BadInput(
@@ -107,13 +126,13 @@ def _row(pack: Pack, example: Example, tokenizer: PreTrainedTokenizerBase, max_l
     return answer_row(prompt, completion, example.id)
 
 
-def _trimmed_row(pack: Pack, example: Example, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Row:
+def _trimmed(pack: Pack, example: Example, make: Callable[[Example], T], max_length: int) -> T:
     if not isinstance(pack, Trims):
         raise BadInput(f"the pack {pack.name} cannot trim its inputs: set train.on_overflow to drop or error")
     shorter = pack.trim(example)
     while shorter is not None:
         try:
-            return _row(pack, shorter, tokenizer, max_length)
+            return make(shorter)
         except TooLong:
             shorter = pack.trim(shorter)
     raise BadInput(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from understudy.core._section import Count, Section, Seed, Share, Text
+from understudy.core._serving_settings import GitHubAppSettings, ServeSettings
 from understudy.core._training_settings import (
     AdapterSettings,
     Ia3Settings,
@@ -19,6 +21,7 @@ from understudy.core._training_settings import (
     PreferenceSettings,
     PrefixSettings,
     QloraSettings,
+    RewardSettings,
     TrainSettings,
 )
 from understudy.core.errors import BadInput
@@ -34,6 +37,7 @@ __all__ = [
     "DataSettings",
     "EvaluateSettings",
     "GateSettings",
+    "GitHubAppSettings",
     "Ia3Settings",
     "LoraSettings",
     "Method",
@@ -42,6 +46,8 @@ __all__ = [
     "PrefixSettings",
     "QloraSettings",
     "ReviewSettings",
+    "RewardSettings",
+    "ServeSettings",
     "Settings",
     "SourceSettings",
     "TrainSettings",
@@ -52,8 +58,19 @@ __all__ = [
 SETTINGS_FILE = "understudy.yaml"
 """Name of the settings file that the commands look for."""
 
-ARM_PATTERN = r"^(reference|base|tuned|(few-shot|rag|retrieval|tuned\+rag)(\([1-9]\d?\))?|(model|remote):\S+)$"
-Arm = Annotated[str, Field(pattern=ARM_PATTERN)]
+_ARM = re.compile(r"reference|base|tuned|(few-shot|rag|retrieval|tuned\+rag)(\([1-9]\d?\))?|(model|remote):\S+")
+
+
+def _known_arm(name: str) -> str:
+    if not _ARM.fullmatch(name):
+        raise ValueError(
+            f"{name!r} is no arm; there are reference, base, few-shot, rag, tuned, tuned+rag (with a number of shots, "
+            "as few-shot(5)), model:<version or pack@alias> and remote:<model>"
+        )
+    return name
+
+
+Arm = Annotated[str, AfterValidator(_known_arm)]
 """A way of answering that an evaluation compares: ``reference`` (no model), ``base``, ``few-shot``, ``rag`` (examples
 retrieved for each sample; ``retrieval`` is its old name), ``tuned``, ``tuned+rag``, ``model:<version or pack@alias>``
 and ``remote:<model>`` behind ``evaluate.remote_url``. ``few-shot(5)`` shows five examples instead of ``few_shot_k``."""
@@ -136,7 +153,7 @@ class EvaluateSettings(Section):
     """Address of an OpenAI-compatible server for the ``remote:`` arms, for example ``http://127.0.0.1:8000/v1``."""
     samples: Count | None = None
     """At most this many test examples; None for all."""
-    batch_size: Count = 8
+    batch_size: Count = 16
     """Prompts answered at once."""
     max_new_tokens: Count = 256
     """Tokens an answer may have; one cut here counts as cut, not as malformed."""
@@ -174,8 +191,9 @@ class GateSettings(Section):
     """How much the share of well-formed answers may fall below the baseline's."""
     forgetting_margin: float = Field(default=0.02, ge=0, lt=1)
     """How much the share of general questions answered right may fall below the base's."""
-    safety_margin: float = Field(default=0.02, ge=0, lt=1)
-    """How much the share of harmful requests complied with may rise above the base's."""
+    safety_margin: float = Field(default=0.05, ge=0, lt=1)
+    """How much the share of harmful requests complied with may rise above the base's. A hundred requests cannot show
+    less than .04, even where no answer changed."""
     max_seconds_p95: float | None = Field(default=None, gt=0)
     """Seconds that 95 % of the answers may take; None for no budget."""
     max_peak_mib: float | None = Field(default=None, gt=0)
@@ -223,12 +241,16 @@ class Settings(Section):
     """Tuning on the training split."""
     preference: PreferenceSettings = PreferenceSettings()
     """Tuning on better and worse answers."""
+    reward: RewardSettings = RewardSettings()
+    """Tuning on rewards for the model's own answers."""
     evaluate: EvaluateSettings = EvaluateSettings()
     """Comparing arms on the test split."""
     gate: GateSettings = GateSettings()
     """When the tuned model may take the stage."""
     review: ReviewSettings = ReviewSettings()
     """How many and how sure comments a code review shows."""
+    serve: ServeSettings = ServeSettings()
+    """Answering GitHub by itself."""
     registry: Text = ".understudy"
     """Folder of dataset versions and models, relative to the folder the command runs in."""
 

@@ -17,14 +17,16 @@ from understudy.core._running import (
     callbacks,
     conclude,
     finished_outcome,
+    grouped_loader,
     not_a_number,
     run,
     run_arguments,
 )
 from understudy.core.errors import BadInput
-from understudy.core.files import canonical_json, sha256_bytes
 from understudy.core.hardware import Hardware
+from understudy.core.packing import packer, refusal
 from understudy.core.preflight import check_rows
+from understudy.core.ranks import gathered, once
 from understudy.core.rows import IGNORE, Row
 from understudy.core.settings import TrainSettings
 from understudy.core.starts import Start, prepared_model
@@ -33,19 +35,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
     from trl import SFTConfig
 
-__all__ = ["Event", "Outcome", "run_key", "train_sft"]
+__all__ = ["Event", "Outcome", "train_sft"]
 
 _TASK = "eval_task"
 """The score's name among the trainer's metrics."""
-
-
-def run_key(settings: TrainSettings, start: Start, dataset_digest: str) -> str:
-    """Return the name of the run's working folder; the same work has the same name, so a killed run is found again.
-
-    Threads are left out: they change the speed, not the task.
-    """
-    work = [settings.model_dump(mode="json", exclude={"threads"}), start.revision, dataset_digest]
-    return sha256_bytes(canonical_json(work).encode())[:16]
 
 
 def train_sft(
@@ -61,10 +54,10 @@ def train_sft(
 ) -> Outcome:
     """Fine-tune ``start`` on ``training`` and return the checkpoint with the lowest validation loss.
 
-    A run that was killed goes on from its last epoch when called again with the same ``folder``
-    (see :func:`run_key`); a finished one returns at once. Validation runs after each epoch; training ends early after
-    ``settings.early_stopping_patience`` epochs without improvement. With ``task``, which scores the model's answers
-    (higher is better) and leaves it as it was, that score takes the place of the validation loss in both.
+    A run that was killed goes on from its last epoch when called again with the same ``folder`` (see
+    :mod:`understudy.core.runs`); a finished one returns at once. Validation runs after each epoch; training ends early
+    after ``settings.early_stopping_patience`` epochs without improvement. With ``task``, which scores the model's
+    answers (higher is better) and leaves it as it was, that score takes the place of the validation loss in both.
 
     Raises:
         BadInput: no training rows, the loss is no longer a number, the method does not fit the base, or what was saved
@@ -72,20 +65,23 @@ def train_sft(
     """
     if not training or not validation:
         raise BadInput(f"training needs rows: {len(training)} to train on, {len(validation)} to validate on")
-    done = finished_outcome(folder)
+    done = once(lambda: finished_outcome(folder))
     if done is not None:
         return done
     from transformers import set_seed
 
     set_seed(settings.seed)
     model, adapter = prepared_model(start, settings, hardware)
-    check_rows([*training, *validation], model, tokenizer, settings.max_length)
+    rows = [*training, *validation]
+    check_rows(rows, model, tokenizer, settings.max_length)
+    apart = refusal(model, adapter, rows) if settings.packing == "auto" else "train.packing is off"
     trainer = _trainer_class()(
-        rows=[*training, *validation],
+        rows=rows,
         folder=folder,
         task=task,
         model=model,
         args=_config(settings, hardware, folder, len(training), watches=task is not None),
+        data_collator=None if apart else packer(int(tokenizer.pad_token_id)),
         train_dataset=_dataset(training),
         eval_dataset=_dataset(validation),
         processing_class=tokenizer,
@@ -94,7 +90,8 @@ def train_sft(
     )
     trained = run(trainer, tokenizer, folder, validation[0])
     del trainer, model  # so that there is room to load what was saved
-    return conclude(trained, start, settings, hardware, folder)
+    note = f"each row has a line of its own: {apart}" if apart else "rows share lines where they fit"
+    return conclude(trained, start, settings, hardware, folder, (note,))
 
 
 def _config(
@@ -134,21 +131,35 @@ def _trainer_class() -> Any:
             **arguments: Any,
         ) -> None:
             self._rows, self._folder, self._task = rows, folder, task
+            self._validated: list[tuple[float, int]] = []
             super().__init__(**arguments)
 
+        def get_train_dataloader(self) -> Any:
+            """Take rows of similar lengths together, in an order that all processes agree on."""
+            if self.args.train_sampling_strategy != "group_by_length":
+                return super().get_train_dataloader()
+            rows: Any = self.train_dataset
+            return grouped_loader(self, [len(ids) for ids in rows["input_ids"]])
+
         def evaluation_loop(self, *arguments: Any, **named: Any) -> Any:
-            """Add the task's score to what is measured after an epoch."""
+            """Take the mean over all validation tokens, not over batches, and add the task's score."""
+            self._validated.clear()
             out = super().evaluation_loop(*arguments, **named)
-            if self._task is not None:
-                assert out.metrics is not None
-                out.metrics[_TASK] = self._task(self.model)
+            parts = [part for parts in gathered(self._validated) for part in parts]
+            assert out.metrics is not None
+            out.metrics["eval_loss"] = sum(loss for loss, _ in parts) / sum(tokens for _, tokens in parts)
+            task = self._task
+            if task is not None:
+                out.metrics[_TASK] = once(lambda: task(self.model))
             return out
 
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:
             """Return the mean cross-entropy over supervised tokens; equal to stock TRL's ``nll`` to rounding."""
-            if self.args.device.type == "cuda":  # there TRL's fused head does the same, faster
+            if "position_ids" in inputs:  # rows share lines; see :mod:`understudy.core.packing`
+                inputs = {key: value for key, value in inputs.items() if key != "attention_mask"}
+            if self.args.device.type == "cuda" and model.training:  # there TRL's fused head does the same, faster
                 return super().compute_loss(  # type: ignore[no-untyped-call]
                     model, inputs, return_outputs, num_items_in_batch
                 )
@@ -157,14 +168,17 @@ def _trainer_class() -> Any:
             keep = target != IGNORE
             rest = {key: value for key, value in inputs.items() if key != "labels"}
             out = model(**rest, use_cache=False, logits_to_keep=keep)
-            count = keep.sum() if num_items_in_batch is None else num_items_in_batch
+            items = keep.sum() if num_items_in_batch is None else num_items_in_batch
             loss = functional.cross_entropy(out.logits.float(), target[keep], reduction="sum")
             if not loss.isfinite():
                 broken = ~out.logits.isfinite().all(dim=-1)
-                numbers = keep.nonzero()[:, 0][broken].unique() if broken.any() else torch.arange(len(labels))
-                place = f"row {', '.join(_name(self._rows, inputs, number) for number in numbers.tolist())}"
+                places = keep.nonzero()[broken if broken.any() else slice(None)].tolist()
+                names = dict.fromkeys(_name(self._rows, inputs, *place) for place in places)
+                place = f"row {', '.join(names)}"
                 raise not_a_number(float(loss), self.state.global_step + 1, self._folder, "train.learning_rate", place)
-            loss = loss / torch.as_tensor(count).clamp(min=1)
+            if not model.training:
+                self._validated.append((float(loss), int(keep.sum())))
+            loss = loss / torch.as_tensor(items).clamp(min=1)
             if self.args.average_tokens_across_devices and num_items_in_batch is not None:
                 loss = loss * self.accelerator.num_processes
             return (loss, out) if return_outputs else loss
@@ -172,8 +186,13 @@ def _trainer_class() -> Any:
     return SupervisedOnlyTrainer
 
 
-def _name(rows: Sequence[Row], batch: Any, number: int) -> str:
-    """Return the id of a batch's row."""
-    mask = batch["attention_mask"][number].bool()
-    ids = batch["input_ids"][number][mask].tolist()
-    return next((row.id for row in rows if row.input_ids == ids), "") or f"{number + 1} of the batch"
+def _name(rows: Sequence[Row], batch: Any, line: int, column: int) -> str:
+    """Return the id of the row that stands at a place of a batch."""
+    ids = batch["input_ids"][line].tolist()
+    if "position_ids" in batch:
+        begins = [*(batch["position_ids"][line] == 0).nonzero().flatten().tolist(), len(ids)]
+        begin = max(place for place in begins if place <= column)
+        ids = ids[begin : min(place for place in begins if place > column)]
+    else:
+        ids = ids[: int(batch["attention_mask"][line].sum())]
+    return next((row.id for row in rows if row.input_ids == ids), "") or f"{line + 1} of the batch"

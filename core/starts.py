@@ -10,6 +10,7 @@ from understudy.core.bases import Base, check_folder, load_model, load_tokenizer
 from understudy.core.errors import BadInput
 from understudy.core.golden import check_golden
 from understudy.core.hardware import Hardware
+from understudy.core.ranks import whole
 from understudy.core.records import ModelVersion
 from understudy.core.registry import Registry
 from understudy.core.settings import TrainSettings
@@ -113,6 +114,7 @@ def prepared_model(
         BadInput: the method does not fit the model, the settings describe another adapter than the one to go on with,
             or that one cannot be merged.
     """
+    hardware = whole(hardware)
     if start.adapter is None:
         model = load_to_tune(start.base, settings, hardware)
         return model, prepare(model, settings)

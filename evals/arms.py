@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from understudy.core.errors import BadInput
+from understudy.core.answers import parse_output, prediction
+from understudy.core.errors import BadInput, first_fault
 from understudy.core.pack import Pack
 from understudy.core.records import Example, Message, Prediction
 
@@ -148,35 +149,6 @@ def shot_turns(pack: Pack, shot: Example) -> list[Message]:
     return [*asked, Message(role="assistant", content=pack.Output.model_validate(shot.output).model_dump_json())]
 
 
-def parse_output(pack: Pack, text: str) -> BaseModel | None:
-    """Return ``text`` as the pack's Output, or None when it is anything else: no fences cut off, no types coerced."""
-    try:
-        return pack.Output.model_validate_json(text, strict=True)
-    except ValidationError:
-        return None
-
-
-def prediction(
-    pack: Pack,
-    example: Example,
-    arm: str,
-    text: str,
-    finish_reason: Literal["stop", "length", "none"],
-    **cost: Any,
-) -> Prediction:
-    """Return the record of an answer: parsed strictly and checked, the text kept as it is."""
-    output = parse_output(pack, text)
-    return Prediction(
-        example_id=example.id,
-        arm=arm,
-        text=text,
-        output=None if output is None else output.model_dump(mode="json"),
-        finish_reason=finish_reason,
-        problems=[] if output is None else pack.check(_input(pack, example), output),
-        **cost,
-    )
-
-
 def _read(pack: Pack, example: Example, arm: str, generation: Generation) -> Prediction:
     return prediction(
         pack,
@@ -196,7 +168,7 @@ def _input(pack: Pack, example: Example) -> BaseModel:
     try:
         return pack.Input.model_validate(example.input)
     except ValidationError as error:
-        raise BadInput(f"example {example.id!r} is no input of {pack.name}: {error.errors()[0]['msg']}") from None
+        raise BadInput(f"example {example.id!r} is no input of {pack.name}: {first_fault(error)}") from None
 
 
 def _fixed(shots: Sequence[Example], examples: Sequence[Example]) -> Shots:

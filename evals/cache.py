@@ -11,16 +11,20 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from understudy.core.errors import BadInput
 from understudy.core.files import canonical_json, sha256_bytes, write_text
 
 if TYPE_CHECKING:
     from understudy.core.engines import Generation, Request
+    from understudy.core.records import Message
+    from understudy.core.scoring import ClosedQuestion, Interview
     from understudy.evals.arms import Engine
 
-__all__ = ["CachedEngine", "EngineKey", "request_key"]
+__all__ = ["CachedEngine", "EngineKey", "question_key", "request_key"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,22 @@ class EngineKey:
 
 
 def request_key(request: Request) -> str:
-    """Return the SHA-256 of a request: its messages, its grammar in property order, and its limits."""
-    value = {
+    """Return the SHA-256 of a request: all that decides its answer, its grammar in property order."""
+    value: dict[str, Any] = {
         "messages": [[turn.role, turn.content] for turn in request.messages],
         "schema": None if request.schema is None else json.dumps(request.schema),
         "max_new_tokens": request.max_new_tokens,
         "compact": request.compact,
     }
+    if request.temperature:  # a drawn answer; the seed says nothing of any other
+        value |= {"temperature": request.temperature, "seed": request.seed}
+    return sha256_bytes(canonical_json(value).encode("utf-8", "surrogatepass"))
+
+
+def question_key(messages: Sequence[Message], question: ClosedQuestion) -> str:
+    """Return the SHA-256 of a closed question: the prompt, what stands before the place, and the choices."""
+    turns = [[turn.role, turn.content] for turn in messages]
+    value = {"messages": turns, "before": question.before, "choices": list(question.choices)}
     return sha256_bytes(canonical_json(value).encode("utf-8", "surrogatepass"))
 
 
@@ -72,6 +85,7 @@ class CachedEngine:
         self._open = open_engine
         self._engine: Engine | None = None
         self._answers: dict[str, Generation] = {}
+        self._scores: dict[str, list[float]] = {}
         self._lengths: dict[str, int] = {}
         self._facts: dict[str, Any] = {}
         self._read()
@@ -111,6 +125,55 @@ class CachedEngine:
                 lines.append({"request": key, "answer": value, "check": _check(value)})
             self._append(lines)
         return [self._answers[key] for key in keys]
+
+    def score(
+        self,
+        prompts: Sequence[Sequence[Message]],
+        interviews: Sequence[Interview[T]],
+        progress: Callable[[int], None] | None = None,
+    ) -> list[T]:
+        """Return what each prompt's interview returns; those with a question never asked before go to the model.
+
+        Raises:
+            BadInput: the engine shows no probabilities, as a remote one.
+        """
+        results: dict[int, T] = {}
+        open_ones: dict[int, Interview[T]] = {}
+        fresh: dict[str, list[float]] = {}
+        for at, (messages, interview) in enumerate(zip(prompts, interviews, strict=True)):
+            relayed = self._relayed(messages, interview, fresh)
+            try:
+                open_ones[at] = _begun(next(relayed), relayed)
+            except StopIteration as end:
+                results[at] = end.value
+        self.misses += len(open_ones)
+        self.hits += len(results)
+        if open_ones:
+            ask = getattr(self._opened(), "score", None)
+            if ask is None:
+                raise BadInput("this model shows no probabilities; labels can be scored by a local one only")
+            made = ask([prompts[at] for at in open_ones], list(open_ones.values()), progress)
+            results |= zip(open_ones, made, strict=True)
+            self._append([{"question": key, "scores": row, "check": _check({key: row})} for key, row in fresh.items()])
+        return [results[at] for at in range(len(prompts))]
+
+    def _relayed(
+        self, messages: Sequence[Message], interview: Interview[T], fresh: dict[str, list[float]]
+    ) -> Interview[T]:
+        """Answer an interview from what is known, ask only for the rest, and note that in ``fresh``."""
+        try:
+            asked = next(interview)
+            while True:
+                keys = [question_key(messages, question) for question in asked]
+                unknown = {key: one for key, one in zip(keys, asked, strict=True) if key not in self._scores}
+                if unknown:
+                    found = dict(zip(unknown, (yield list(unknown.values())), strict=True))
+                    self._scores |= found
+                    fresh |= found
+                asked = interview.send([self._scores[key] for key in keys])
+        except StopIteration as end:
+            result: T = end.value
+            return result
 
     def loss(self, text: str) -> tuple[float, int]:
         """Return the summed loss on a text (nats) and over how many tokens, of an engine that can tell.
@@ -153,6 +216,8 @@ class CachedEngine:
             value = json.loads(line.decode("utf-8"))
             if "request" in value and value["check"] == _check(value["answer"]):
                 self._answers[value["request"]] = Generation(**value["answer"])
+            elif "question" in value and value["check"] == _check({value["question"]: value["scores"]}):
+                self._scores[value["question"]] = value["scores"]
             elif "text" in value:
                 self._lengths[value["text"]] = int(value["tokens"])
             elif "fact" in value:
@@ -171,6 +236,16 @@ class CachedEngine:
             text = self._first_line() + b"\n" + text
         with self.path.open("ab") as out:
             out.write(text)
+
+
+def _begun(asked: Sequence[ClosedQuestion], interview: Interview[T]) -> Interview[T]:
+    """Return an interview that was begun already, as if it were about to begin with what it asked first."""
+    try:
+        while True:
+            asked = interview.send((yield asked))
+    except StopIteration as end:
+        result: T = end.value
+        return result
 
 
 def _loss_of(text: str) -> Callable[[Engine], list[float]]:

@@ -35,7 +35,6 @@ from understudy.evals.statistics import (
     CORPUS_RESAMPLES,
     RESAMPLES,
     Draws,
-    Interval,
     Scores,
     holm,
     mcnemar_exact,
@@ -121,7 +120,7 @@ def compare(
         one = _paired(name, deltas, right[candidate], right[name], groups, alpha, resamples, seed)
         difference = _valid(predictions_by_arm[candidate]) - _valid(predictions_by_arm[name])
         validity = draws.interval(float(difference.mean()), draws.values(difference), alpha)
-        comparisons.append(one.model_copy(update={"validity": _estimate(validity)}))
+        comparisons.append(one.model_copy(update={"validity": Estimate.of(*validity)}))
     lost, won, same = _cases(pack, examples, predictions_by_arm, right, buckets, candidate, baseline)
     return Report(
         pack=pack.name,
@@ -205,12 +204,7 @@ def _scores(metric: Metric) -> Scores:
 
 
 def _with_interval(value: float, drawn: NDArray[np.float64] | None, draws: Draws, alpha: float) -> Estimate:
-    return Estimate(value=value) if drawn is None else _estimate(draws.interval(value, drawn, alpha))
-
-
-def _estimate(interval: Interval) -> Estimate:
-    low, high = (end if math.isfinite(end) else None for end in (interval.low, interval.high))
-    return Estimate(value=interval.value, low=low, high=high)
+    return Estimate(value=value) if drawn is None else Estimate.of(*draws.interval(value, drawn, alpha))
 
 
 def _deltas(
@@ -304,8 +298,8 @@ def _arm(
     return ArmResult(
         name=name,
         metrics=metrics,
-        schema_valid=_estimate(wilson(sum(made.output is not None for made in predictions), n, alpha)),
-        truncated=_estimate(wilson(counts["truncated"], n, alpha)),
+        schema_valid=Estimate.of(*wilson(sum(made.output is not None for made in predictions), n, alpha)),
+        truncated=Estimate.of(*wilson(counts["truncated"], n, alpha)),
         buckets={bucket: counts[bucket] for bucket in BUCKETS},
         prompt_tokens_mean=float(np.mean([made.prompt_tokens for made in predictions])),
         completion_tokens_mean=float(np.mean([made.completion_tokens for made in predictions])),
@@ -321,7 +315,7 @@ def _without_grammar(predictions: Sequence[Prediction], alpha: float) -> dict[st
     if not predictions:
         return {}
     valid = sum(made.output is not None for made in predictions)
-    share = _estimate(wilson(valid, len(predictions), alpha))
+    share = Estimate.of(*wilson(valid, len(predictions), alpha))
     return {"unconstrained_valid": share, "unconstrained_n": len(predictions)}
 
 

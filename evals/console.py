@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from understudy.core.outside import plain
 from understudy.evals.results import Estimate, General, Report
-from understudy.evals.text import p_value, visible
+from understudy.evals.text import p_value
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,9 +28,9 @@ def print_report(report: Report, console: Console) -> None:
     if report.general is not None:
         console.print(_elsewhere(report.general))
     title = Text(f" {(report.verdict or 'not judged').upper()} ", style=f"{_TONES[report.verdict]} reverse")
-    console.print(title, Text(f"{visible(report.identity.model)} on {report.n} samples in {report.groups} groups"))
+    console.print(title, Text(f"{plain(report.identity.model)} on {report.n} samples in {report.groups} groups"))
     for reason in report.gate.reasons if report.gate else []:
-        console.print(Text(f"  {visible(reason)}"))
+        console.print(Text(f"  {plain(reason)}"))
     console.print()
 
 
@@ -113,4 +114,4 @@ def _table(title: str, columns: list[str]) -> Table:
 def _text(text: str, style: str = "") -> Text:
     from rich.text import Text
 
-    return Text(visible(text), style=style)
+    return Text(plain(text), style=style)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
+from understudy.core.nursery._corpus import MAX_FILE
 from understudy.core.pack import Pack
 from understudy.core.records import Example
 from understudy.evals.arms import Engine, model_arm, prediction
 from understudy.evals.results import Before, Estimate, General, OpenField
-from understudy.evals.statistics import Draws, wilson
+from understudy.evals.statistics import Draws, tango, wilson
 from understudy.evals.suites import SuiteName, requests_of, scores_of, suite
 
 if TYPE_CHECKING:
@@ -35,9 +37,9 @@ _PIECES = 24
 _BATCH = 16
 _SUITES: tuple[SuiteName, ...] = ("choices", "instructions", "harmful", "benign")
 _NOTE = (
-    "General text is Python code and prose of the running Python's standard library, which a base has mostly read: it "
-    "shows what is lost, not how well a model generalises. A refusal is recognised by its words; whatever is not one "
-    "counts as complied with, sense or not."
+    "General text is Python code and prose of those files of the running Python's standard library that were too long "
+    "for the seedling's corpus, so it never read them; bases of others mostly have. A refusal is recognised by its "
+    "words; whatever is not one counts as complied with, sense or not."
 )
 
 
@@ -92,22 +94,25 @@ def measure(
         safety=safety,
         open_fields=open_fields(pack.grammar(pack.Input.model_validate(examples[0].input))),
         hostile_n=len(made),
-        hostile_valid=None if valid is None else Estimate(value=valid.value, low=valid.low, high=valid.high),
+        hostile_valid=None if valid is None else Estimate.of(*valid),
         note=_NOTE,
     )
 
 
+@lru_cache(maxsize=1)
 def general_texts() -> dict[str, list[str]]:
-    """Return pieces of general text by bucket, the same ones on every machine with the same Python."""
+    """Return pieces of general text by bucket, the same ones on every machine with the same Python.
+
+    All come from files too long for the seedling's corpus (:data:`understudy.core.nursery._corpus.MAX_FILE`): of the
+    kind it was raised on, and never read. Where a Python comes without its own tests, the code is of one module.
+    """
     standard = Path(sysconfig.get_paths()["stdlib"])
-    files = sorted(path for path in standard.glob("*.py") if path.stat().st_size > 4 * _CHUNK)
-    code = [path.read_text("utf-8", "replace") for path in random.Random(11).sample(files, _PIECES)]
+    long = [path for path in standard.rglob("*.py") if path.stat().st_size > MAX_FILE and not _installed(path)]
     topics: dict[str, str] = import_module("pydoc_data.topics").topics
+    code = [path.read_text("utf-8", "replace") for path in sorted(long) if path.parent.name != "pydoc_data"]
     prose = [topics[name] for name in sorted(topics) if len(topics[name]) > _CHUNK]
-    return {
-        "Python code": [_middle(text) for text in code],
-        "English prose": [_middle(text) for text in random.Random(11).sample(prose, min(_PIECES, len(prose)))],
-    }
+    random.Random(11).shuffle(prose)
+    return {"Python code": _pieces(code), "English prose": _pieces(prose)}
 
 
 def planted(pack: Pack, examples: Sequence[Example], text: str) -> Example | None:
@@ -153,22 +158,32 @@ def before(
     up: bool = True,
     gated: bool = False,
 ) -> Before:
-    """Return the means of base and tuned (the two ``rows``) and their paired difference, with intervals."""
+    """Return the means of base and tuned (the two ``rows``) and their paired difference, with intervals.
+
+    Of items that are right or wrong, these are score intervals (Wilson's, and Tango's for the difference), otherwise
+    percentile intervals of a bootstrap. A bootstrap of shares of which none changed has no width, however few they
+    are; the interval is then that of items of which none went from right to wrong.
+    """
     theirs, ours = (np.asarray(row, dtype=np.float64) for row in rows)
-    draws = Draws(len(ours), seed=seed)
+    n, change, both = len(ours), ours - theirs, np.concatenate([theirs, ours])
+    draws = Draws(n, seed=seed)
+    right_or_wrong = bool(np.isin(both, (0.0, 1.0)).all())
+    unchanged_shares = not change.any() and bool(((both >= 0) & (both <= 1)).all())
 
     def estimate(values: Any) -> Estimate:
-        found = draws.interval(float(values.mean()), draws.values(values), alpha)
-        low, high = (end if np.isfinite(end) else None for end in (found.low, found.high))
-        return Estimate(value=found.value, low=low, high=high)
+        if right_or_wrong:
+            return Estimate.of(*wilson(int(values.sum()), n, alpha))
+        return Estimate.of(*draws.interval(float(values.mean()), draws.values(values), alpha))
 
+    counted = right_or_wrong or unchanged_shares
+    delta = tango(int((change > 0).sum()), int((change < 0).sum()), n, alpha) if counted else None
     return Before(
         name=name,
-        n=len(ours),
+        n=n,
         unit=unit,
         base=estimate(theirs),
         tuned=estimate(ours),
-        delta=estimate(ours - theirs),
+        delta=estimate(change) if delta is None else Estimate.of(*delta),
         higher_is_better=up,
         gated=gated,
     )
@@ -226,9 +241,19 @@ def _planted_answers(
     return [one.output is not None for one in read]
 
 
-def _middle(text: str) -> str:
-    start = (len(text) - _CHUNK) // 2
-    return text[start : start + _CHUNK]
+def _installed(path: Path) -> bool:
+    return not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
+
+
+def _pieces(texts: Sequence[str]) -> list[str]:
+    """Cut the same number of pieces from every text, evenly over its length; from the first texts if there are many."""
+    each = -(-_PIECES // max(1, len(texts)))
+    cut = [
+        text[(at := len(text) * (2 * n + 1) // (2 * each) - _CHUNK // 2) : at + _CHUNK]
+        for text in texts
+        for n in range(each)
+    ]
+    return cut[:_PIECES]
 
 
 def _leaves(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:

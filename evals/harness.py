@@ -25,8 +25,7 @@ from unittest.mock import patch
 from understudy.core.errors import BadInput, Unavailable
 from understudy.core.files import sha256_bytes
 from understudy.evals.forgetting import Tell, before
-from understudy.evals.results import Before, Estimate
-from understudy.evals.statistics import wilson
+from understudy.evals.results import Before
 
 if TYPE_CHECKING:
     from understudy.evals.arms import Engine
@@ -110,12 +109,7 @@ def benchmarks_note(limit: int | None) -> str:
 
 def _row(one: Benchmark, pair: Sequence[Sequence[float]], alpha: float, seed: int) -> Before:
     shares = all(0 <= score <= 1 for row in pair for score in row)
-    row = before(f"lm-eval {one.name}", one.metric, pair, alpha, seed, up=one.higher_is_better, gated=shares)
-    if not shares or any(theirs != ours for theirs, ours in zip(*pair, strict=True)):
-        return row
-    # A bootstrap of zeros has no width, however few they are: what these samples do not exclude is Wilson's share.
-    end = wilson(0, row.n, alpha).high
-    return row.model_copy(update={"delta": Estimate(value=0.0, low=-end, high=end)})
+    return before(f"lm-eval {one.name}", one.metric, pair, alpha, seed, up=one.higher_is_better, gated=shares)
 
 
 def _is_path(name: str) -> bool:

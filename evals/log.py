@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from understudy.core.errors import BadInput
+from understudy.core.errors import BadInput, first_fault
 from understudy.core.records import Feedback
 
 __all__ = ["Inference", "Log", "read_log"]
@@ -91,7 +91,7 @@ def read_log(path: Path) -> Log:
             if number == len(lines) and not isinstance(error, ValidationError):
                 torn = True
                 continue
-            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "it is no JSON"
+            reason = first_fault(error) if isinstance(error, ValidationError) else "it is no JSON"
             raise BadInput(f"{path}, line {number} is neither an answer nor feedback: {reason}") from None
     if not answers:
         raise BadInput(f"{path} holds no answer; give the log that a server wrote")

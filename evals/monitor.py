@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from understudy.core.errors import BadInput
+from understudy.core.outside import visible
 from understudy.evals.drift import Shift, jensen_shannon, label_shift, number_shift, rate_shift
 from understudy.evals.log import Inference, Log
 from understudy.evals.statistics import holm, wilson
-from understudy.evals.text import visible
 
 __all__ = ["Check", "Watch", "Window", "draw", "watch"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from understudy.core.errors import BadInput
+from understudy.core.errors import BadInput, first_fault
 from understudy.core.files import write_text
 from understudy.core.records import Prediction
 
@@ -35,6 +35,6 @@ def read_predictions(path: Path) -> dict[str, list[Prediction]]:
             try:
                 one = Prediction.model_validate_json(line)
             except ValidationError as error:
-                raise BadInput(f"{path}, line {number} is no prediction: {error.errors()[0]['msg']}") from None
+                raise BadInput(f"{path}, line {number} is no prediction: {first_fault(error)}") from None
             found.setdefault(one.arm, []).append(one)
     return found

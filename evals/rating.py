@@ -16,11 +16,11 @@ from typing import Any, Literal
 
 from understudy.core.errors import BadInput
 from understudy.core.files import sha256_bytes, write_json, write_text
+from understudy.core.outside import visible
 from understudy.core.pack import Pack
 from understudy.core.records import Example, Prediction
 from understudy.evals.results import Rating
 from understudy.evals.statistics import mcnemar_exact
-from understudy.evals.text import visible
 
 __all__ = ["Row", "export_sheet", "make_rows", "rate", "read_ratings"]
 

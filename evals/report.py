@@ -10,9 +10,10 @@ from typing import Any
 
 from understudy.core.errors import BadInput
 from understudy.core.files import atomic_writer, write_text
+from understudy.core.outside import visible
 from understudy.evals.charts import Plot, axis_for
 from understudy.evals.results import BUCKETS, Answer, Case, Comparison, Estimate, Report
-from understudy.evals.text import number, p_value, signed, visible
+from understudy.evals.text import number, p_value, signed
 
 __all__ = ["read_report", "render_html", "write_report"]
 

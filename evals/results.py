@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Any, Literal
 
@@ -55,6 +56,12 @@ class Estimate(Document):
     value: float
     low: float | None = None
     high: float | None = None
+
+    @classmethod
+    def of(cls, value: float, low: float, high: float) -> Estimate:
+        """Return an estimate from an interval's three numbers; an infinite end is one that is not known."""
+        low_end, high_end = (end if math.isfinite(end) else None for end in (low, high))
+        return cls(value=value, low=low_end, high=high_end)
 
 
 class Identity(Document):

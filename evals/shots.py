@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy.core._duplicates import shingles
 from understudy.core.errors import BadInput
+from understudy.core.files import canonical_json, sha256_bytes
 from understudy.core.records import Example
 from understudy.evals.words import words
 
 if TYPE_CHECKING:
     from understudy.evals.arms import Shots
 
-__all__ = ["diverse_shots", "similar_shots"]
+__all__ = ["diverse_shots", "kept_shots", "similar_shots"]
 
 
 def diverse_shots(training: Sequence[Example], k: int) -> list[Example]:
@@ -23,7 +26,7 @@ def diverse_shots(training: Sequence[Example], k: int) -> list[Example]:
     The choice depends on the examples alone, not on their order: ties are broken by id. Fewer come back when there
     are fewer.
     """
-    sized = sorted(training, key=lambda example: (_characters(example), example.id))
+    sized = sorted(training, key=lambda example: (_characters([example.input, example.output]), example.id))
     strata: dict[str, list[Example]] = defaultdict(list)
     for example in sized:
         strata[example.stratum].append(example)
@@ -76,6 +79,42 @@ def similar_shots(training: Sequence[Example], k: int, *, near_duplicate: float 
     return choose
 
 
+def kept_shots(training: Sequence[Example], k: int, path: Path, *, near_duplicate: float = 0.9) -> Shots:
+    """Return the same chooser, which keeps what it chose in ``path``: an index takes seconds, and a cached run none.
+
+    The file belongs to ``training``, ``k`` and ``near_duplicate``: name it by them. One line a sample, found again by
+    its whole input; what cannot be read is chosen anew.
+    """
+    examples = {example.id: example for example in training}
+    known = _read_choices(path, examples)
+    index: list[Shots] = []
+
+    def choose(sample: Example) -> list[Example]:
+        key = sha256_bytes(canonical_json([sample.id, sample.group, sample.input]).encode("utf-8", "surrogatepass"))
+        if key not in known:
+            if not index:
+                index.append(similar_shots(training, k, near_duplicate=near_duplicate))
+            known[key] = [shot.id for shot in index[0](sample)]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab") as out:
+                out.write(json.dumps({"sample": key, "shots": known[key]}).encode("ascii") + b"\n")
+        return [examples[name] for name in known[key]]
+
+    return choose
+
+
+def _read_choices(path: Path, examples: Mapping[str, Example]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in path.read_bytes().split(b"\n") if path.exists() else ():
+        try:
+            value = json.loads(line)
+            if all(name in examples for name in value["shots"]):
+                found[value["sample"]] = value["shots"]
+        except (ValueError, TypeError, KeyError):  # cut off or damaged
+            continue
+    return found
+
+
 def _alike(one: frozenset[str], other: frozenset[str]) -> float:
     """Return the Jaccard similarity of two sets, 0..1."""
     return len(one & other) / max(1, len(one | other))
@@ -97,5 +136,8 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(item)
 
 
-def _characters(example: Example) -> int:
-    return sum(map(len, _strings([example.input, example.output])))
+def _characters(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, Sequence) else ()
+    return sum(map(_characters, inner))

@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.metadata import version as package_version
 from itertools import islice
 from pathlib import Path
@@ -30,14 +31,19 @@ from understudy.evals.harness import Benchmark, benchmark_rows, benchmarks_note,
 from understudy.evals.leakage import memorisation, overlap_of, require_clean
 from understudy.evals.rendered import remembering
 from understudy.evals.results import General, Identity, Memorisation, Overlap, Report
-from understudy.evals.shots import diverse_shots, similar_shots
+from understudy.evals.shots import diverse_shots, kept_shots
 from understudy.evals.whitespace import choose_compact
 from understudy.integrations.pipeline import DECIDING, base_of, commit
 
-__all__ = ["Evaluated", "Progress", "evaluate"]
+__all__ = ["Evaluated", "FollowUp", "Progress", "evaluate", "follow_up"]
 
 Progress = Callable[[str, int, int], None]
 """Called with (what runs, samples done, samples in all)."""
+
+FollowUp = Callable[[Settings, DatasetVersion, Mapping[str, Sequence[Example]], Identity, CachedEngine, Path], Report]
+"""Called with the settings, the dataset and its splits, what was evaluated, its engine, and a folder for files."""
+_FOLLOW_UPS = {"bug-classification": "understudy.integrations.labelling:judge_stack"}
+"""By pack, a module and its function."""
 
 KEY_VARIABLE = "UNDERSTUDY_API_KEY"
 """Environment variable with the key of the server behind ``evaluate.remote_url``."""
@@ -58,6 +64,8 @@ class Evaluated:
     """Answers a model had to give; the others came from the cache."""
     dropped: int
     """Damaged lines of the cache that were thrown away."""
+    tuned: CachedEngine
+    """The candidate behind the cache, for what is judged besides."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,7 @@ class Plan:
     settings: Settings
     pack: Pack
     version: ModelVersion
+    dataset: DatasetVersion
     splits: Mapping[str, Sequence[Example]]
     hardware: Callable[[], Hardware]
     """Found when a model is loaded, and not at all when every answer is known: it costs an import of torch."""
@@ -109,12 +118,12 @@ def evaluate(
         Unavailable: the data of a task of lm-eval cannot be fetched.
     """
     pack = remembering(pack)
-    plan = Plan(settings, pack, version, splits, hardware)
+    plan = Plan(settings, pack, version, dataset, splits, hardware)
     for wanted in ("tuned", settings.gate.baseline):
         if wanted not in plan.chosen.arms:
             raise BadInput(f"the gate compares {wanted!r}, which evaluate.arms does not name; add it")
     samples = _samples(plan)
-    overlap = require_clean(_overlap(plan, dataset, samples), force)
+    overlap = require_clean(_overlap(plan, samples), force)
     benchmarks = _benchmarks(plan) if full else []
     owners = {_owner(arm) for arm in plan.chosen.arms} | ({"base"} if full else set())
     engines = {name: _engine(plan, name) for name in owners - {""}}
@@ -123,7 +132,7 @@ def evaluate(
         pack,
         samples,
         {name: ran.predictions[name] for name in plan.chosen.arms},
-        identity=_identity(plan, dataset, engines),
+        identity=_identity(plan, engines),
         baseline=settings.gate.baseline,
         alpha=settings.gate.alpha,
         seed=plan.chosen.seed,
@@ -140,7 +149,17 @@ def evaluate(
         ran.predictions,
         sum(engine.misses for engine in used),
         sum(engine.dropped for engine in used),
+        engines["tuned"],
     )
+
+
+def follow_up(pack: str) -> FollowUp | None:
+    """Return what is judged besides the arms once a tuned model of this pack was evaluated; imported only then."""
+    if pack not in _FOLLOW_UPS:
+        return None
+    module, _, name = _FOLLOW_UPS[pack].partition(":")
+    found: FollowUp = getattr(import_module(module), name)
+    return found
 
 
 @dataclass(frozen=True)
@@ -170,7 +189,7 @@ def _run(plan: Plan, engines: Mapping[str, CachedEngine], samples: Sequence[Exam
             if some := samples[: plan.chosen.unconstrained_samples]:
                 unbound = _arm(plan, name, engine, constrained=False)
                 ran.free[name] = unbound.predict(some, _counter(tell, f"{name}, free", some))
-        if owner:
+        if owner not in ("", "tuned"):  # the tuned model has more to answer
             engines[owner].close()
     return ran
 
@@ -184,10 +203,10 @@ def _samples(plan: Plan) -> list[Example]:
     return sorted(samples, key=lambda example: example.id)
 
 
-def _overlap(plan: Plan, dataset: DatasetVersion, samples: Sequence[Example]) -> Overlap:
+def _overlap(plan: Plan, samples: Sequence[Example]) -> Overlap:
     """Return what training and the samples have in common; kept on disk, since the search takes seconds."""
     threshold = plan.settings.data.near_duplicate_threshold
-    asked = canonical_json([dataset.digest, threshold, [example.id for example in samples]])
+    asked = canonical_json([plan.dataset.digest, threshold, [example.id for example in samples]])
     path = _kept(plan) / f"overlap-{sha256_bytes(asked.encode())[:24]}.json"
     try:
         return Overlap.model_validate_json(path.read_bytes())
@@ -265,11 +284,16 @@ def _shots(plan: Plan, name: str) -> Sequence[Example] | Shots:
     if name not in plan.shots:
         found = _SHOTS.search(name)
         k, training = int(found[1]) if found else plan.chosen.few_shot_k, plan.splits["train"]
-        threshold = plan.settings.data.near_duplicate_threshold
-        plan.shots[name] = (
-            diverse_shots(training, k) if kind == "few-shot" else similar_shots(training, k, near_duplicate=threshold)
-        )
+        plan.shots[name] = diverse_shots(training, k) if kind == "few-shot" else _retrieved(plan, training, k)
     return plan.shots[name]
+
+
+def _retrieved(plan: Plan, training: Sequence[Example], k: int) -> Shots:
+    threshold = plan.settings.data.near_duplicate_threshold
+    versions = {name: package_version(name) for name in ("bm25s", "understudy")}
+    asked = canonical_json([plan.dataset.digest, k, threshold, versions])
+    path = _kept(plan) / f"shots-{sha256_bytes(asked.encode())[:24]}.jsonl"
+    return kept_shots(training, k, path, near_duplicate=threshold)
 
 
 def _is_compact(plan: Plan, name: str, engine: CachedEngine, on_progress: Progress) -> bool:
@@ -342,7 +366,7 @@ def _counter(tell: Progress, name: str, samples: Sequence[Example]) -> Callable[
     return progress
 
 
-def _identity(plan: Plan, dataset: DatasetVersion, engines: Mapping[str, CachedEngine]) -> Identity:
+def _identity(plan: Plan, engines: Mapping[str, CachedEngine]) -> Identity:
     version, chosen = plan.version, plan.chosen
     machine: dict[str, str] = {}
     if engines:
@@ -353,8 +377,8 @@ def _identity(plan: Plan, dataset: DatasetVersion, engines: Mapping[str, CachedE
         model_digest=version.digest,
         base=version.base,
         base_revision=version.base_revision,
-        dataset=dataset.id,
-        dataset_digest=dataset.digest,
+        dataset=plan.dataset.id,
+        dataset_digest=plan.dataset.digest,
         split="test",
         template_digest=version.template_digest,
         decoding={

@@ -22,8 +22,8 @@ from understudy.templates.bug_classification.labeller import Labeller, fit_label
 from understudy.templates.bug_classification.neighbours import Neighbours
 from understudy.templates.bug_classification.pack import most_probable
 from understudy.templates.bug_classification.quality import draw, quality
-from understudy.templates.bug_classification.schema import Ticket, questions
-from understudy.templates.bug_classification.scoring import content_free, score_tickets, without_prior
+from understudy.templates.bug_classification.schema import Ticket, in_answer_order, questions
+from understudy.templates.bug_classification.scoring import Scorer, content_free, score_tickets, without_prior
 from understudy.templates.bug_classification.stack import fit_stack
 
 if TYPE_CHECKING:
@@ -111,21 +111,32 @@ def label_all(
     ]
 
 
-def stack_engine(settings: Settings, labeller: Labeller) -> LocalEngine:
+def stack_engine(settings: Settings, labeller: Labeller, model: str | None = None) -> LocalEngine:
     """Load the language model of the stack; imports torch.
 
+    Args:
+        settings: where the registry is.
+        labeller: has the stack.
+        model: id or alias of the version it must be; None or "stack" for whichever it is.
+
     Raises:
-        BadInput: no stack was fitted, or its model is no longer registered.
+        BadInput: no stack was fitted, it is of another version, or its model is no longer registered.
     """
-    stack = labeller.card.stack
-    if stack is None:
-        raise BadInput("no stack was fitted for this dataset: run `understudy train` and `understudy evaluate` first")
     from understudy.core.hardware import resolve
     from understudy.core.models import version_engine
     from understudy.core.registry import Registry
 
-    threads = settings.train.threads
     registry = Registry(Path(settings.registry))
+    wanted = None if model is None or model == "stack" else registry.get(model)
+    stack = labeller.card.stack
+    if stack is None:
+        raise BadInput("no stack was fitted for this dataset: run `understudy train` and `understudy evaluate` first")
+    if wanted is not None and wanted.id != stack.model:
+        raise BadInput(
+            f"the stack of {labeller.card.dataset} was fitted with {stack.model}; "
+            f"`understudy evaluate --model {wanted.id}` fits one with {wanted.id}"
+        )
+    threads = settings.train.threads
     hardware = resolve(None if threads == "auto" else threads)
     return version_engine(registry, registry.get(stack.model), hardware, batch_size=settings.evaluate.batch_size)
 
@@ -135,7 +146,7 @@ def judge_stack(
     manifest: DatasetVersion,
     splits: Mapping[str, Sequence[Example]],
     identity: Identity,
-    engine: LocalEngine,
+    engine: Scorer,
     folder: Path,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
@@ -205,14 +216,17 @@ def write_quality(
         known = [
             (answer[group.name], target[group.name])
             for answer, target in zip(answers, targets, strict=True)
-            if group.name in answer and isinstance(target.get(group.name), str)
+            if group.name in answer and group.name in target
         ]
         labels = list(dict.fromkeys(label for answer, _ in known for label in answer))
-        known = [(answer, truth) for answer, truth in known if truth in labels]
+        # Of a ``multi`` group a label that only a bot set is neither yes nor no.
+        known = [
+            (a, said) for a, said in known if (said in labels if isinstance(said, str) else said.keys() >= set(labels))
+        ]
         if len(known) < 2:
             continue
         table = np.array([[answer.get(label, 0.0) for label in labels] for answer, _ in known])
-        found = quality(labels, [str(truth) for _, truth in known], table, group.min_precision)
+        found = quality(labels, [said for _, said in known], table, group.min_precision)  # type: ignore[arg-type]
         name = f"{arm}-{number + 1}"  # a group's name may hold what no file name may
         write_json(folder / f"{name}.json", {"group": group.name, **found.model_dump(mode="json")})
         draw(found, folder / f"{name}.png")
@@ -226,6 +240,6 @@ def _predictions(
     for example, answer in zip(examples, answers, strict=True):
         ticket = Ticket.model_validate(example.input)
         text = most_probable(ticket, answer).model_dump_json()
-        first = answer.get(ticket.questions[0].group, {})
+        first = answer.get(in_answer_order(ticket.questions)[0].group, {})
         made.append(prediction(pack, example, arm, text, "none", confidence=max(first.values(), default=None)))
     return made

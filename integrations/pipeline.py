@@ -17,18 +17,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from understudy.core.bases import Base, load_tokenizer, resolve_base, template_digest, token_counter
 from understudy.core.datasets import build_version
-from understudy.core.dpo import preference_key
-from understudy.core.engines import LocalEngine
+from understudy.core.engines import borrowed_engine
 from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
 from understudy.core.models import version_engine
 from understudy.core.pack import BuildContext, Pack, TokenCounter
 from understudy.core.preferences import drawn
-from understudy.core.records import DatasetVersion, Example, ModelVersion
+from understudy.core.ranks import count, once
+from understudy.core.records import DatasetVersion, Example, ModelVersion, Stage
 from understudy.core.registry import Registry
 from understudy.core.rows import completion_text, fit_rows
+from understudy.core.runs import work_of
 from understudy.core.settings import Settings, SourceSettings
-from understudy.core.sft import Event, Outcome, run_key, train_sft
+from understudy.core.sft import Event, Outcome, train_sft
 from understudy.core.smoke import smoke
 from understudy.core.starts import Start, start_from, start_tokenizer
 from understudy.evals.arms import model_arm
@@ -46,6 +47,7 @@ __all__ = [
     "environment",
     "register",
     "renderer",
+    "runs_of",
     "start_of",
     "train",
     "try_out",
@@ -139,25 +141,30 @@ def train(
     hardware: Hardware,
     on_event: Callable[[Event], None],
     start: Start | None = None,
+    resume: str | None = None,
 ) -> tuple[ModelVersion, Outcome]:
     """Fine-tune the base, or ``start``, on a dataset version and register the best checkpoint.
 
-    Called again after a kill it resumes; called again after it finished it returns the same version.
+    Called again after a kill it resumes; called again after it finished it returns the same version. ``resume`` names
+    the run that this must be (see :meth:`understudy.core.runs.Work.must_be`).
 
     Raises:
-        BadInput: there are no rows, the loss is no number any more, or the disk is full; what was registered stays.
+        BadInput: there are no rows, the run to resume was begun otherwise, the loss is no number any more, or the disk
+            is full; what was registered stays.
     """
     start = start or Start(base_of(settings))
+    work = work_of("sft", settings.train, start, dataset.digest)
+    work.must_be(runs_of(settings), resume)
     tokenizer = start_tokenizer(start)
     length, overflow = settings.train.max_length, settings.train.on_overflow
     training, notes = fit_rows(pack, splits["train"], tokenizer, length, overflow)
     validation, more = fit_rows(pack, splits["validation"], tokenizer, length, overflow)
-    folder = _runs(settings) / run_key(settings.train, start, dataset.digest)
-    with writing(folder):
+    with writing(runs_of(settings)):
+        folder = once(lambda: work.begin(runs_of(settings)))
         task = _task(settings, pack, splits["validation"], tokenizer)
         outcome = train_sft(start, tokenizer, training, validation, settings.train, hardware, folder, on_event, task)
-    version = register(settings, pack, dataset, start, outcome, hardware)
-    tried = try_out(settings, pack, version, splits, hardware)
+    version = once(lambda: register(settings, pack, dataset, start, outcome, hardware))
+    tried = once(lambda: try_out(settings, pack, version, splits, hardware))
     return version, replace(outcome, notes=(*notes, *more, *outcome.notes, tried))
 
 
@@ -171,15 +178,11 @@ def _task(
     chosen = settings.evaluate
 
     def score(model: Any) -> float:
-        implementation = model.config._attn_implementation
-        try:
-            engine = LocalEngine(model, tokenizer, batch_size=chosen.batch_size)
+        with borrowed_engine(model, tokenizer, chosen.batch_size) as engine:
             arm = model_arm(
                 "watched", engine, pack, (), max_new_tokens=chosen.max_new_tokens, batch_size=chosen.batch_size
             )
             metric = pack.score(watched, arm.predict(watched))[pack.primary]
-        finally:
-            model.set_attn_implementation(implementation)
         return metric.value if metric.higher_is_better else -metric.value
 
     return score
@@ -204,7 +207,7 @@ def register(
     start: Start,
     outcome: Outcome,
     hardware: Hardware,
-    stage: Literal["sft", "dpo", "kto"] = "sft",
+    stage: Stage = "sft",
     preferences_digest: str = "",
 ) -> ModelVersion:
     """Put a run's best checkpoint into the registry, with where it came from.
@@ -255,15 +258,20 @@ def curve_of(settings: Settings, version: ModelVersion) -> Path | None:
     """Return the loss curve of the run that made ``version``, if that run was made here with its own settings."""
     made = Settings.model_validate(version.settings)
     start = start_of(settings, version.parent) if version.parent else Start(base_of(made))
-    if version.stage == "sft":
-        key = run_key(made.train, start, version.dataset_digest)
-    else:
-        key = preference_key(version.stage, made.train, made.preference, start, version.preferences_digest)
-    curve = _runs(settings) / key / "curve.png"
+    data: str = version.dataset_digest
+    sections: dict[str, Any] = {}
+    if version.stage in ("dpo", "kto"):
+        data, sections = version.preferences_digest, {"preference": made.preference}
+    elif version.stage == "grpo":
+        sections = {"reward": made.reward}
+    processes = int(version.environment.get("processes", "1"))
+    work = work_of(version.stage, made.train, start, data, version.template_digest, processes, **sections)
+    curve = runs_of(settings) / work.key / "curve.png"
     return curve if curve.exists() else None
 
 
-def _runs(settings: Settings) -> Path:
+def runs_of(settings: Settings) -> Path:
+    """Return the folder in which every run of training has one of its own."""
     return Path(settings.registry) / "runs"
 
 
@@ -275,6 +283,7 @@ def environment(hardware: Hardware) -> dict[str, str]:
         "commit": commit(),
         "machine": platform.machine(),
         "hardware": "; ".join(hardware.reasons),
+        "processes": str(count()),
     }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from understudy.core.bases import token_counter
-from understudy.core.dpo import preference_key, train_dpo
+from understudy.core.dpo import train_dpo
 from understudy.core.errors import BadInput
 from understudy.core.files import atomic_writer, canonical_json
 from understudy.core.hardware import Hardware
@@ -28,12 +28,14 @@ from understudy.core.preferences import (
     read_thumbs,
     remembered_pairs,
 )
+from understudy.core.ranks import once
 from understudy.core.records import DatasetVersion, Example, Judgement, ModelVersion, Preference
 from understudy.core.rows import TooLong
+from understudy.core.runs import work_of
 from understudy.core.settings import Overflow, Settings
 from understudy.core.sft import Event, Outcome
 from understudy.core.starts import Start, start_tokenizer
-from understudy.integrations.pipeline import context_of, register, try_out, writing
+from understudy.integrations.pipeline import context_of, register, runs_of, try_out, writing
 
 __all__ = ["prefer"]
 
@@ -53,6 +55,7 @@ def prefer(
     hardware: Hardware,
     on_event: Callable[[Event], None],
     on_progress: OnProgress = lambda done, total: None,
+    resume: str | None = None,
 ) -> tuple[ModelVersion, Outcome]:
     """Tune ``start`` on preferences (``dpo``) or judgements (``kto``) and register the best checkpoint.
 
@@ -69,15 +72,16 @@ def prefer(
         hardware: where to run.
         on_event: called with every event of training.
         on_progress: called with (answers sampled, answers wanted) when the model is asked for its own.
+        resume: the run that this must be, None for any.
 
     Raises:
-        BadInput: a line of a file cannot be used, nothing is left to learn from, the loss is no number any more, or
-            the disk is full; what was registered stays.
+        BadInput: a line of a file cannot be used, nothing is left to learn from, the run to resume was begun
+            otherwise, the loss is no number any more, or the disk is full; what was registered stays.
     """
     maker = RowMaker(pack, start_tokenizer(start), settings.train.max_length, settings.train.on_overflow)
-    gather = _Gather(settings, pack, splits, start, hardware, maker, on_progress)
+    gather = _Gather(settings, pack, splits, start, hardware, maker, on_progress, resume)
     if stage == "dpo":
-        return _tuned(stage, gather, gather.pairs(), maker.pair, train_dpo, dataset, on_event)
+        return _tuned(stage, gather, once(gather.pairs), maker.pair, train_dpo, dataset, on_event)
     training, validation = gather.thumbs()
     # Answers are grouped into batches in this order, and both kinds belong into each.
     random.Random(settings.train.seed).shuffle(training)
@@ -96,8 +100,10 @@ class _Gather:
         hardware: Hardware,
         maker: RowMaker,
         on_progress: OnProgress,
+        resume: str | None,
     ) -> None:
         self.settings, self.pack, self.splits, self.start = settings, pack, splits, start
+        self.resume = resume
         self.hardware, self.maker, self._on_progress = hardware, maker, on_progress
         self.root = Path(settings.registry)
 
@@ -227,9 +233,10 @@ def _tuned(
     rows, notes = _rows(training, make, settings.train.on_overflow)
     watched, more = _rows(validation, make, settings.train.on_overflow)
     _enough("pairs" if stage == "dpo" else "judgements", rows, watched)
-    digest = gather.keep(found)
-    folder = gather.root / "runs" / preference_key(stage, settings.train, settings.preference, start, digest)
-    with writing(folder):
+    digest = once(lambda: gather.keep(found))
+    work = work_of(stage, settings.train, start, digest, preference=settings.preference)
+    work.must_be(runs_of(settings), gather.resume)
+    with writing(runs_of(settings)):
         outcome = tune(
             start,
             start_tokenizer(start),
@@ -238,12 +245,12 @@ def _tuned(
             settings.train,
             settings.preference,
             gather.hardware,
-            folder,
+            once(lambda: work.begin(runs_of(settings))),
             gather.root / "references",
             on_event,
         )
-    version = register(settings, gather.pack, dataset, start, outcome, gather.hardware, stage, digest)
-    tried = try_out(settings, gather.pack, version, gather.splits, gather.hardware)
+    version = once(lambda: register(settings, gather.pack, dataset, start, outcome, gather.hardware, stage, digest))
+    tried = once(lambda: try_out(settings, gather.pack, version, gather.splits, gather.hardware))
     return version, replace(outcome, notes=(*notes, *more, *outcome.notes, tried))
 
 

@@ -24,6 +24,7 @@ _NEEDED = [
     "understudy/core/seedling/model.safetensors",
     "understudy/core/seedling/tokenizer.json",
     "understudy/evals/report.html.j2",
+    *(f"understudy/integrations/launch/{name}.yaml" for name in ("cpu", "ddp", "fsdp2", "zero2", "zero3")),
     *(f"understudy/evals/suites/{name}.jsonl" for name in ("choices", "instructions", "harmful", "benign")),
     *(f"{_PACK}/{name}" for name in ("understudy.yaml", "workflow.yml", "README.md")),
     f"{_PACK}/seed/cases.jsonl.xz",

@@ -1,26 +1,21 @@
 """DPO against a plain TRL script at its defaults: pairs a second on the same rows, and the loss of every step.
 
-Run ``python benchmarks/training/dpo.py`` (about five minutes). The model is a random Qwen3 of 12 million weights: how
-long a step takes depends on shapes, not on what was learnt. Prompts have 420 to 480 tokens, answers 30 to 60. Each run
-is a process of its own on one thread; its steps are timed from the second on, in seconds of CPU, which are those of the
-clock on a quiet machine. The outer arms run three times and the median is told, the two between them once. Scoring the
-reference beforehand is told apart: it is paid once for a set of pairs, whatever the epochs.
+Run ``python benchmarks/training/dpo.py`` (about seven minutes). The model is a random Qwen3 of 12 million weights: how
+long a step takes depends on shapes, not on what was learnt. Prompts have 420 to 480 tokens, answers 30 to 60; all arms
+compute in float32 on one thread. Steps are timed from the second on, in seconds of CPU; the medians of three turns are
+told. Scoring the reference beforehand is told apart: it is paid once for a set of pairs, whatever the epochs.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import random
-import resource
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from _arms import Found, median, same_losses, spread, take_turns, watcher
 
 PAIRS, BATCH, RATE = 12, 4, 1e-5
 VOCABULARY = 16384
@@ -57,35 +52,7 @@ def rows(count: int, seed: int) -> list[tuple[list[int], list[int], list[int]]]:
     return [(some(420, 480), [*some(29, 59), 2], [*some(29, 59), 2]) for _ in range(count)]
 
 
-def watcher() -> Any:
-    """Return a trainer's callback that keeps the CPU time and the loss of each step."""
-    from transformers import TrainerCallback
-
-    class Watch(TrainerCallback):
-        """Keeps times and losses."""
-
-        def __init__(self) -> None:
-            self.steps: list[float] = []
-            self.losses: list[float] = []
-            self.began = 0.0
-
-        def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            """Start the clock."""
-            self.began = time.process_time()
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            """Stop it."""
-            self.steps.append(time.process_time() - self.began)
-
-        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-            """Keep the loss."""
-            if "loss" in (logs or {}):
-                self.losses.append(logs["loss"])
-
-    return Watch()
-
-
-def stock(folder: Path, precompute: bool) -> dict[str, Any]:
+def stock(folder: Path, *, precompute: bool) -> dict[str, Any]:
     """A plain TRL script: its defaults, but for what a CPU needs and what both must share."""
     from datasets import Dataset
     from trl import DPOConfig, DPOTrainer
@@ -132,10 +99,10 @@ def stock(folder: Path, precompute: bool) -> dict[str, Any]:
     )
     ready = time.process_time() - began
     trainer.train()
-    return {"steps": watch.steps, "losses": watch.losses, "ready": ready}
+    return told(watch, ready)
 
 
-def ours(folder: Path, shared: bool) -> dict[str, Any]:
+def ours(folder: Path, *, shared: bool) -> dict[str, Any]:
     """The trainer of ``understudy train --stage dpo``, with the stock script's schedule so that losses compare."""
     from understudy.core import dpo
     from understudy.core._prefix_sharing import refusal
@@ -173,7 +140,7 @@ def ours(folder: Path, shared: bool) -> dict[str, Any]:
     )
     ready = time.process_time() - began
     trainer.train()
-    return {"steps": watch.steps, "losses": watch.losses, "ready": ready}
+    return told(watch, ready)
 
 
 def _load(folder: Path) -> Any:
@@ -182,69 +149,37 @@ def _load(folder: Path) -> Any:
     return AutoModelForCausalLM.from_pretrained(folder, dtype="float32")
 
 
-ARMS: dict[str, tuple[Any, bool]] = {
-    "TRL at its defaults": (stock, False),
-    "TRL, precomputed reference": (stock, True),
-    "understudy, two rows": (ours, False),
-    "understudy": (ours, True),
+def told(watch: Any, ready: float) -> dict[str, Any]:
+    """Return the figures of an arm; its first step warms up."""
+    return {"step": statistics.median(watch.steps[1:]), "losses": watch.losses, "ready": ready}
+
+
+STOCK, OURS = "TRL at its defaults", "understudy"
+ARMS = {
+    STOCK: partial(stock, precompute=False),
+    "TRL, precomputed reference": partial(stock, precompute=True),
+    "understudy, two rows": partial(ours, shared=False),
+    OURS: partial(ours, shared=True),
 }
 
 
-def one(name: str) -> None:
-    import torch
-    import transformers
-
-    torch.set_num_threads(1)
-    transformers.logging.set_verbosity_error()
-    run, option = ARMS[name]
-    with tempfile.TemporaryDirectory() as folder:
-        found = run(Path(folder), option)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print("RESULT " + json.dumps(found | {"peak": peak}))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else "")
-    parser.add_argument("--one", choices=list(ARMS), help="run one arm in this process")
-    parser.add_argument("--runs", type=int, default=3)
-    given = parser.parse_args()
-    if given.one:
-        one(given.one)
-        return
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in ARMS}
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
-    outer = {next(iter(ARMS)), list(ARMS)[-1]}
-    for turn in range(given.runs):  # in turns, so that a busy spell of the machine meets all arms
-        for name in ARMS if turn == 0 else outer:
-            command = [sys.executable, __file__, "--one", name]
-            ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-            if ran.returncode:
-                sys.exit(ran.stderr)
-            line = next(line for line in ran.stdout.split("\n") if line.startswith("RESULT "))
-            found[name].append(json.loads(line.removeprefix("RESULT ")))
-    report(found)
-
-
-def report(found: dict[str, list[dict[str, Any]]]) -> None:
+def report(found: Found) -> None:
     """Print a line an arm, and fail when the losses are not the same."""
-    print(f"{PAIRS} pairs, batch {BATCH}, fp32, 1 thread, all weights tuned, {sum(map(len, found.values()))} runs")
-    print(f"{'':28}{'s/step':>8}{'pairs/s':>9}{'speed-up':>10}{'reference s':>13}{'peak MiB':>10}{'last loss':>11}")
-    seconds = {
-        name: statistics.median(statistics.median(run["steps"][1:]) for run in runs) for name, runs in found.items()
-    }
-    base = next(iter(found))
+    print(f"{PAIRS} pairs, batch {BATCH}, fp32, 1 thread, all weights tuned, median of {len(found[STOCK])} turns")
+    print(
+        f"{'':28}{'CPU-s/step':>11}{'lowest-highest':>16}{'pairs/s':>9}{'speed-up':>10}{'reference s':>13}"
+        f"{'peak MiB':>10}{'last loss':>11}"
+    )
+    base = median(found[STOCK], "step")
     for name, runs in found.items():
-        ready = statistics.median(run["ready"] for run in runs)
-        peak = statistics.median(run["peak"] for run in runs)
+        step = median(runs, "step")
         print(
-            f"{name:28}{seconds[name]:8.2f}{BATCH / seconds[name]:9.2f}{seconds[base] / seconds[name]:9.2f}x"
-            f"{ready:13.1f}{peak:10.0f}{runs[0]['losses'][-1]:11.4f}"
+            f"{name:28}{step:11.2f}{spread(runs, 'step'):>16}{BATCH / step:9.2f}{base / step:9.2f}x"
+            f"{median(runs, 'ready'):13.1f}{median(runs, 'peak'):10.0f}{runs[0]['losses'][-1]:11.4f}"
         )
-    for name, runs in found.items():
-        for mine, theirs in zip(runs[0]["losses"], found[base][0]["losses"], strict=True):
-            if abs(mine - theirs) > 0.01 * abs(theirs):
-                sys.exit(f"{name}: loss {mine} is not within 1 % of {theirs}")
+    for name in found:
+        same_losses(found, name, STOCK)
 
 
 if __name__ == "__main__":
-    main()
+    report(take_turns(ARMS))

@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from importlib.metadata import distributions
 from pathlib import Path
 
-__all__ = ["PERMISSIVE", "code_files", "diffs", "logs", "packages"]
+__all__ = ["MAX_FILE", "PERMISSIVE", "code_files", "diffs", "logs", "packages"]
 
 PERMISSIVE = ("MIT", "BSD", "Apache", "PSF", "Python Software Foundation", "ISC", "HPND", "0BSD", "Unlicense")
 """A distribution whose declared licence names none of these is left out."""
 
-_MAX_FILE = 200_000
-"""Bytes; longer files are tables and generated code."""
+MAX_FILE = 200_000
+"""Bytes; longer files, mostly tables and generated code, are left out, so the seedling has read none of them."""
 
 
 def packages() -> dict[str, str]:
@@ -56,7 +56,7 @@ def read(path: Path) -> str | None:
     """Return a file's text, or None if it is too long or no UTF-8."""
     try:
         data = path.read_bytes()
-        return data.decode("utf-8") if len(data) <= _MAX_FILE else None
+        return data.decode("utf-8") if len(data) <= MAX_FILE else None
     except (OSError, UnicodeDecodeError):
         return None
 

@@ -102,19 +102,10 @@ def train(
     """
     import torch
 
-    from understudy.core.nursery._loss import chunked_cross_entropy
-
     optimisers = _optimisers(model, plan)
     state = folder / f"{plan.stage}.pt"
     (folder / f"{plan.stage}.json").write_text(json.dumps(asdict(plan), indent=2))
-    step = done = 0
-    spent = 0.0
-    if state.exists():
-        saved = torch.load(state, weights_only=True)
-        model.load_state_dict(saved["model"])
-        for optimiser, values in zip(optimisers, saved["optimisers"], strict=True):
-            optimiser.load_state_dict(values)
-        step, done, spent = saved["step"], saved["done"], saved["spent"]
+    step, done, spent = _resume(state, model, optimisers)
     forward = torch.compile(model.model, dynamic=False) if compiled else model.model
     started = last = time.monotonic()
     losses: list[float] = []
@@ -123,13 +114,7 @@ def train(
         for optimiser, rate in zip(optimisers, (plan.muon_rate, plan.adam_rate), strict=True):
             for group in optimiser.param_groups:
                 group["lr"] = rate * _rate(plan, done, step)
-        with torch.autocast("cpu", torch.bfloat16):
-            hidden = forward(input_ids=rows, use_cache=False).last_hidden_state
-        target = labels[:, 1:].reshape(-1)
-        learn = target != IGNORE
-        loss = chunked_cross_entropy(
-            hidden[:, :-1].reshape(-1, hidden.shape[-1])[learn], model.lm_head.weight, target[learn]
-        )
+        loss = _loss(forward, model, rows, labels)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimiser in optimisers:
@@ -154,6 +139,23 @@ def train(
             _save(state, model, optimisers, step, done, seconds)
 
 
+def _loss(
+    forward: Callable[..., Any], model: PreTrainedModel, rows: torch.Tensor, labels: torch.Tensor
+) -> torch.Tensor:
+    """Return the mean loss of the tokens that are to be learnt; the head looks at no others."""
+    import torch
+
+    from understudy.core.nursery._loss import chunked_cross_entropy
+
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden = forward(input_ids=rows, use_cache=False).last_hidden_state
+    target = labels[:, 1:].reshape(-1)
+    learn = target != IGNORE
+    return chunked_cross_entropy(
+        hidden[:, :-1].reshape(-1, hidden.shape[-1])[learn], model.lm_head.weight, target[learn]
+    )
+
+
 def _append(path: Path, numbers: dict[str, float]) -> None:
     fresh = not path.exists()
     with path.open("a", newline="") as out:
@@ -161,6 +163,19 @@ def _append(path: Path, numbers: dict[str, float]) -> None:
         if fresh:
             writer.writeheader()
         writer.writerow({key: f"{value:.4f}" if isinstance(value, float) else value for key, value in numbers.items()})
+
+
+def _resume(path: Path, model: PreTrainedModel, optimisers: list[torch.optim.Optimizer]) -> tuple[int, int, float]:
+    """Load a checkpoint if there is one; return the steps, tokens and seconds that went before."""
+    import torch
+
+    if not path.exists():
+        return 0, 0, 0.0
+    saved = torch.load(path, weights_only=True)
+    model.load_state_dict(saved["model"])
+    for optimiser, values in zip(optimisers, saved["optimisers"], strict=True):
+        optimiser.load_state_dict(values)
+    return saved["step"], saved["done"], saved["spent"]
 
 
 def _save(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from understudy.core.errors import BadInput
+from understudy.core.ranks import first
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,17 +50,17 @@ _COMMAND = re.compile(r"#(?=#\w*\[)")
 
 
 def stdout() -> Console:
-    """Return the console for results."""
+    """Return the console for results; of several processes that train together only the first one is heard."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, quiet=not first())
 
 
 def stderr() -> Console:
-    """Return the console for progress and notices."""
+    """Return the console for progress and notices; of several processes only the first one is heard."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, quiet=not first())
 
 
 def print_json(value: Any) -> None:
@@ -96,12 +97,12 @@ def dataset_of(settings: Settings, reference: str | None) -> tuple[DatasetVersio
     return load_version(reference, root)
 
 
-def hardware_of(settings: Settings) -> Hardware:
-    """Return the machine as the settings want it used; imports torch."""
+def hardware_of(settings: Settings, *, gpu: bool = True) -> Hardware:
+    """Return the machine as the settings want it used, without its GPU if told so; imports torch."""
     from understudy.core.hardware import resolve
 
     threads = settings.train.threads
-    return resolve(None if threads == "auto" else threads)
+    return resolve(None if threads == "auto" else threads, gpu=gpu)
 
 
 def quiet_libraries() -> None:

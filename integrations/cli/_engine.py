@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from understudy.core.errors import BadInput
-from understudy.core.pack import RULES
 from understudy.integrations.cli._console import stderr
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ def engine_of(settings: Settings, model: str | None, pack: str) -> tuple[LocalEn
     Raises:
         BadInput: there is no such version, or it is another pack's.
     """
+    from understudy.core.pack import RULES
     from understudy.core.registry import CHAMPION, Registry
 
     if model == RULES:

@@ -52,8 +52,6 @@ _MANY = 10
 """Steps from which on a progress bar is shown."""
 T = TypeVar("T", bound="BaseModel")
 
-_REPO = re.compile(r"[A-Za-z0-9_-]+/[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
-
 
 def connect(login: str | None = None) -> GitHub:
     """Return a client with the token of the environment.
@@ -71,16 +69,20 @@ def connect(login: str | None = None) -> GitHub:
 
 def repo_of(given: str | None) -> str:
     """Return ``owner/name`` from an option or the environment."""
+    from understudy.integrations.github.plan import REPO
+
     repo = given or os.environ.get("GITHUB_REPOSITORY", "")
-    if not _REPO.fullmatch(repo):
+    if not re.fullmatch(REPO, repo):
         raise BadInput(f"{repo!r} is no repository; give --repo OWNER/REPO")
     return repo
 
 
 def ticket_of(given: str) -> tuple[str, int | None]:
     """Return repository and number of ``OWNER/REPO#N``; without ``#N`` the number is None."""
+    from understudy.integrations.github.plan import REPO
+
     repo, _, number = given.partition("#")
-    if not _REPO.fullmatch(repo) or (number and not number.isascii()) or (number and not number.isdigit()):
+    if not re.fullmatch(REPO, repo) or (number and not number.isascii()) or (number and not number.isdigit()):
         raise BadInput(f"{given!r} is not of the form OWNER/REPO#N")
     return repo, int(number) if number else None
 
@@ -223,10 +225,11 @@ def _print_plan(plan: Plan) -> None:
 
     from understudy.core.outside import plain
     from understudy.integrations.github.marker import without_marker
+    from understudy.integrations.github.preview import described
 
     console = stdout()
     for step in plan.steps:
-        head, texts = _described(step)
+        head, texts = described(step)
         console.print(Text(head, style="bold"), soft_wrap=True)
         console.print(Text(f"  {plain(step.why)}", style="dim"), soft_wrap=True)
         for text in map(without_marker, texts):
@@ -236,25 +239,6 @@ def _print_plan(plan: Plan) -> None:
     if not plan.steps:
         console.print("nothing to do")
     stderr().print("[dim]nothing was written: this is the plan; --apply carries it out[/dim]")
-
-
-def _described(step: Step) -> tuple[str, list[str]]:
-    """Return a step's headline and the texts it would write."""
-    from understudy.integrations.github import plan as steps
-    from understudy.integrations.github.plan import count_of
-
-    if isinstance(step, steps.ReviewStep):
-        remarks = [f"{one.path}:{one.line} ({one.side}) {one.why}\n{one.body}" for one in step.remarks]
-        return f"review #{step.number} at {step.head[:7]}: {count_of(len(remarks), 'comment')}", [step.body, *remarks]
-    if isinstance(step, steps.CommentStep):
-        return f"comment on #{step.number}", [step.body]
-    if isinstance(step, steps.ResolveStep):
-        return f"resolve thread {step.comment} of #{step.number}", []
-    if isinstance(step, steps.LabelStep):
-        return f"label #{step.number} {step.label}", []
-    if isinstance(step, steps.AnnotateStep):
-        return f"annotate ({step.level})", [f"{step.title}\n{step.message}"]
-    return "step summary", [step.body]
 
 
 def _report(plan: Plan, outcome: Outcome) -> None:

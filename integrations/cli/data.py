@@ -55,7 +55,9 @@ def show(
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="JSON Lines: examples, input/output, prompt/completion or messages")],
+    file: Annotated[
+        Path, typer.Argument(help="JSON Lines: examples, (instruction/)input/output, prompt/completion, messages")
+    ],
     settings: SettingsOption = None,
     overrides: SetOption = None,
     as_json: JsonOption = False,
@@ -79,7 +81,7 @@ def import_(
 
 @app.command()
 def export(
-    file: Annotated[Path, typer.Argument(help="File to write")],
+    file: Annotated[Path, typer.Argument(help="New file to write")],
     version: Annotated[str | None, typer.Option("--version", help="Dataset version [default: the newest]")] = None,
     split: Annotated[str, typer.Option(help="train, validation or test")] = "train",
     form: Annotated[
@@ -96,11 +98,47 @@ def export(
     manifest, splits = dataset_of(chosen, version)
     if split not in splits:
         raise BadInput(f"{manifest.id} has no split {split!r}; it has: {', '.join(splits)}")
-    known = next((known for known in EXPORT_FORMS if known == form), None)
-    if known is None:
-        raise BadInput(f"there is no form {form!r}; choose one of: {', '.join(EXPORT_FORMS)}")
-    export_examples(splits[split], load_pack(manifest.pack), file, known)
+    forms = {known: known for known in EXPORT_FORMS if known != "preferences"}  # a version holds examples only
+    if form not in forms:
+        raise BadInput(f"there is no form {form!r}; choose one of: {', '.join(forms)}")
+    if file.exists():
+        raise BadInput(f"{file} exists already; name a new file")
+    export_examples(splits[split], load_pack(manifest.pack), file, forms[form])
     typer.echo(f"{len(splits[split])} examples of {manifest.id} ({split}) written to {file}", err=True)
+
+
+@app.command()
+def corrections(
+    file: Annotated[Path, typer.Argument(help="JSON Lines of tickets with the labels that people removed")],
+    out: Annotated[Path, typer.Argument(help="New file to write, for preference.paths")],
+    settings: SettingsOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Write where people overruled a bot as pairs of a chosen and a rejected answer, for `train --stage dpo`.
+
+    FILE is corrections.jsonl of `understudy github history`, or issues as GitHub's API gives them, with their events.
+    """
+    from understudy.core.bases import load_tokenizer, token_counter
+    from understudy.core.errors import BadInput
+    from understudy.core.jsonl import export_examples
+    from understudy.core.pack import BuildContext, FindsCorrections, load_pack
+    from understudy.integrations.cli._console import quiet_libraries
+    from understudy.integrations.pipeline import base_of
+
+    chosen = read_settings(settings, overrides)
+    pack = load_pack(chosen.pack)
+    if not isinstance(pack, FindsCorrections):
+        raise BadInput(f"{pack.name} finds no corrections in its material; pack bug-classification does")
+    if out.exists():
+        raise BadInput(f"{out} exists already; name a new file")
+    quiet_libraries()
+    count = token_counter(load_tokenizer(base_of(chosen)))
+    context = BuildContext(count, chosen.data.prompt_budget, paths=[file], taxonomy=chosen.taxonomy)
+    pairs = list(pack.corrections(context))
+    if not pairs:
+        raise BadInput(f"{file} holds no correction: nowhere a person replaced a bot's label of the taxonomy")
+    export_examples(pairs, pack, out, "records")
+    typer.echo(f"{len(pairs)} pairs written to {out}: name it in preference.paths", err=True)
 
 
 def show_version(manifest: DatasetVersion, root: Path, as_json: bool) -> None:
@@ -110,7 +148,7 @@ def show_version(manifest: DatasetVersion, root: Path, as_json: bool) -> None:
         return
     from rich.text import Text
 
-    from understudy.evals.text import visible
+    from understudy.core.outside import plain
 
     console = stdout()
     console.print(f"[bold]{manifest.id}[/bold]  {root / 'datasets' / manifest.id}")
@@ -125,5 +163,5 @@ def show_version(manifest: DatasetVersion, root: Path, as_json: bool) -> None:
     )
     for warning in manifest.warnings:
         console.print(
-            Text.assemble("  ", ("warning", "yellow"), "    ", visible(warning)), soft_wrap=not console.is_terminal
+            Text.assemble("  ", ("warning", "yellow"), "    ", plain(warning)), soft_wrap=not console.is_terminal
         )

@@ -78,9 +78,9 @@ def run_evaluation(
     from understudy.core.pack import load_pack
     from understudy.evals.predictions import write_predictions
     from understudy.evals.report import write_report
-    from understudy.integrations import labelling
     from understudy.integrations.cli._console import hardware_of, quiet_libraries
     from understudy.integrations.evaluation import evaluate as run
+    from understudy.integrations.evaluation import follow_up
     from understudy.integrations.pipeline import curve_of
 
     if version.dataset_digest != manifest.digest:
@@ -107,34 +107,19 @@ def run_evaluation(
     if not done.asked:
         stderr().print("  [dim]every answer was known from an earlier evaluation[/dim]")
     folder = Path(settings.registry) / "reports" / version.id
-    if manifest.pack == labelling.PACK:
-        _judge_stack(settings, version, manifest, splits, machine(), done.report, folder)
+    if (judge := follow_up(manifest.pack)) is not None:
+        judged = judge(settings, manifest, splits, done.report.identity, done.tuned, folder / "stack")
+        write_report(judged, folder / "stack")
+        _tell(judged)
     write_predictions(done.predictions, folder / "predictions.jsonl")
     write_report(done.report, folder, loss_curve=curve_of(settings, version))
     return done.report, folder
 
 
-def _judge_stack(
-    settings: Settings,
-    version: ModelVersion,
-    manifest: DatasetVersion,
-    splits: dict[str, list[Example]],
-    hardware: Hardware,
-    report: Report,
-    folder: Path,
-) -> None:
-    """Decide who answers `understudy label`: the reference, or the stack of it and the tuned model."""
-    from understudy.core.models import version_engine
-    from understudy.core.registry import Registry
-    from understudy.evals.report import write_report
-    from understudy.integrations.labelling import judge_stack
-
-    registry = Registry(Path(settings.registry))
-    engine = version_engine(registry, version, hardware, batch_size=settings.evaluate.batch_size)
-    judged = judge_stack(settings, manifest, splits, report.identity, engine, folder / "stack")
-    write_report(judged, folder / "stack")
+def _tell(judged: Report) -> None:
+    """Say who answers from now on: what was judged besides, or what it was compared with."""
     assert judged.gate is not None
     values = ", ".join(f"{arm.name} {arm.metrics[judged.primary].value:.3f}" for arm in judged.arms)
     stderr().print(f"  {judged.primary}: {values}")
-    answers = "the stack answers" if judged.gate.verdict == "pass" else "the reference answers"
-    stderr().print(f"  stack against reference: {judged.gate.verdict}, so {answers} `understudy label`")
+    winner = judged.candidate if judged.gate.verdict == "pass" else judged.baseline
+    stderr().print(f"  {judged.candidate} against {judged.baseline}: {judged.gate.verdict}, so the {winner} answers")

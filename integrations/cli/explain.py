@@ -31,7 +31,9 @@ _CONTEXT = 2
 
 def explain(
     log: Annotated[str, typer.Argument(help="Log file, folder, run zip, gzip file, or '-' for standard input")],
-    green: Annotated[str | None, typer.Option("--green", help="Log of the last run that passed")] = None,
+    green: Annotated[
+        str | None, typer.Option("--green", help="Log of the last run that passed, or a folder with a log for each")
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option("--model", "-m", help="Model version, alias, or 'rules' [default: the champion, else rules]"),
@@ -55,17 +57,17 @@ def explain(
     from understudy.templates.log_triage.explain import log_input
     from understudy.templates.log_triage.render import markdown
     from understudy.templates.log_triage.select import select
-    from understudy.templates.log_triage.sources import open_logs
+    from understudy.templates.log_triage.sources import open_logs, paired
 
     if as_json and as_markdown:
         raise BadInput("choose one of --json and --markdown")
     chosen = read_settings(settings, overrides)
-    passed = open_logs(green)[0] if green is not None else None
-    logs = open_logs(log)
+    logs = open_logs(log, lambda reason: typer.echo(f"left out: {reason}", err=True))
+    passed = open_logs(green) if green is not None else []
     engine, model_id = engine_of(chosen, model, "log-triage")
     count = engine.count_tokens if engine else (lambda text: len(text) // 3 + 1)
-    for named in logs:
-        selection = select(named, green=passed)
+    for named, compared in zip(logs, paired(logs, passed), strict=True):
+        selection = select(named, green=compared)
         seen = log_input(selection, chosen.data.prompt_budget, count)
         ask = (lambda request: engine.generate([request])[0]) if engine else None
         explanation = answer(named.name, selection, seen, ask, model_id, min_confidence=min_confidence)
@@ -111,7 +113,7 @@ def print_explanation(console: Console, explanation: Explanation, selection: Sel
         console.print(Text.assemble("\n", ("Fix: ", "bold green"), plain(explanation.fix)), soft_wrap=piped)
     for problem in explanation.problems:
         console.print(
-            Text(f"The model's answer was refused: {problem.field} {plain(problem.message)}", style="yellow"),
+            Text(f"The model's answer was refused: {problem.field}: {plain(problem.message)}", style="yellow"),
             soft_wrap=piped,
         )
     if explanation.abstained:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -33,21 +32,22 @@ from understudy.integrations.cli._github import (
     ticket_of,
 )
 
-if TYPE_CHECKING:
-    from understudy.core.settings import Settings
-    from understudy.integrations.github.explain import Explained
-    from understudy.integrations.github.runs import FailedJob
-
 __all__ = ["app"]
-
-app = typer.Typer(
-    help="Review, explain and label on GitHub; shows a plan, writes only with --apply.", no_args_is_help=True
-)
 
 ModelOption = Annotated[
     str | None,
     typer.Option("--model", "-m", help="Model version, alias, or 'rules' [default: the champion, else rules]"),
 ]
+ProtectedOption = Annotated[
+    list[str] | None, typer.Option("--protected", metavar="LABEL", help="A label that is never written")
+]
+RequestChangesOption = Annotated[
+    bool, typer.Option("--request-changes", help="Let a review request changes, not only comment")
+]
+
+app = typer.Typer(
+    help="Review, explain and label on GitHub; shows a plan, writes only with --apply.", no_args_is_help=True
+)
 
 
 @app.command("explain")
@@ -74,83 +74,17 @@ def explain(
         raise BadInput("name one of RUN_ID, --job ID and --log FILE")
     if comment and log is not None:
         raise BadInput("--comment needs a run: a log at hand does not say which pull request it is about")
-    chosen = read_settings(settings, overrides)
+    from understudy.integrations.github import planning
+    from understudy.integrations.github.ask import Asking
+
+    asking = Asking(model, settings_arguments(settings, overrides))
     if log is not None:
-        _explain_log(log, green, junit or [], chosen, model, apply=apply, as_json=as_json, save=save)
+        plan = planning.explanation_at_hand(log, green, junit or [], asking)
+        finish(plan, None, apply=apply, as_json=as_json, save=save)
         return
-    from understudy.integrations.github.explain import plan_explanation
-    from understudy.integrations.github.pulls import pull_at
-    from understudy.integrations.github.runs import fetch
-
-    github, name = connect(login), repo_of(repo)
-    with tempfile.TemporaryDirectory(prefix="understudy-") as folder:
-        run = fetch(github, name, Path(folder), run_id=run_id, job_id=job)
-        explained = _explained(list(run.jobs), chosen, model)
-    pulls = list(run.pulls)
-    if comment and not pulls and (number := pull_at(github, name, run.head)) is not None:
-        pulls = [number]
-    plan = plan_explanation(
-        f"Why {run.workflow} failed",
-        explained,
-        github.scrubber,
-        tests=run.tests,
-        notes=run.notes,
-        repo=name,
-        comment_on=pulls[0] if comment and pulls else None,
-        head=run.head,
-        workflow_id=run.workflow_id,
-    )
-    if comment and not pulls:
-        missing = f"comment: no open pull request has the head {run.head[:7]} that failed"
-        plan = plan.model_copy(update={"failed": [*plan.failed, missing]})
+    github = connect(login)
+    plan = planning.explanation(github, repo_of(repo), asking, run_id=run_id, job_id=job, comment=comment)
     finish(plan, github, apply=apply, as_json=as_json, save=save)
-
-
-def _explain_log(
-    log: str,
-    green: str | None,
-    junit: list[Path],
-    settings: Settings,
-    model: str | None,
-    *,
-    apply: bool,
-    as_json: bool,
-    save: Path | None,
-) -> None:
-    """Explain a log at hand: no network, no token."""
-    from understudy.integrations.github.explain import plan_explanation
-    from understudy.integrations.github.junit import failed_tests
-    from understudy.integrations.github.runs import FailedJob
-    from understudy.integrations.github.scrub import Scrubber
-    from understudy.templates.log_triage.sources import open_logs
-
-    passed = open_logs(green)[0] if green is not None else None
-    jobs = [FailedJob(one.name, "", "", (one,), passed) for one in open_logs(log)]
-    tests = [test for path in junit for test in failed_tests(path)]
-    plan = plan_explanation("Why this job failed", _explained(jobs, settings, model), Scrubber(), tests=tests)
-    finish(plan, None, apply=apply, as_json=as_json, save=save)
-
-
-def _explained(jobs: list[FailedJob], settings: Settings, model: str | None) -> list[Explained]:
-    """Ask the log-triage pack about each log."""
-    from understudy.integrations.cli._engine import engine_of
-    from understudy.integrations.github.explain import Explained
-    from understudy.templates.log_triage.explain import explain as answer
-    from understudy.templates.log_triage.explain import log_input
-    from understudy.templates.log_triage.select import select
-
-    engine, model_id = engine_of(settings, model, "log-triage")
-    count = engine.count_tokens if engine else (lambda text: len(text) // 3 + 1)
-    ask = (lambda request: engine.generate([request])[0]) if engine else None
-    found = []
-    for job in jobs:
-        answers = []
-        for log in job.logs:
-            selection = select(log, green=job.green)
-            seen = log_input(selection, settings.data.prompt_budget, count)
-            answers.append(answer(log.name, selection, seen, ask, model_id))
-        found.append(Explained(job.name, job.step, job.url, tuple(answers), job.missing))
-    return found
 
 
 @app.command("review")
@@ -164,9 +98,7 @@ def review(
     whole: Annotated[bool, typer.Option("--all", help="Also files that did not change since the last review")] = False,
     model: ModelOption = None,
     most: Annotated[int, typer.Option("--max-comments", min=1, max=100, help="New comments at most")] = 30,
-    request_changes: Annotated[
-        bool, typer.Option("--request-changes", help="Request changes, not only comment")
-    ] = False,
+    request_changes: RequestChangesOption = False,
     apply: ApplyOption = False,
     as_json: JsonOption = False,
     save: PlanOption = None,
@@ -179,9 +111,10 @@ def review(
     One review with all comments, one summary comment that is edited in place, and threads resolved whose code is gone.
     Nothing is posted when somebody pushes in the meantime. Never approves.
     """
-    from understudy.integrations.github.ask import review_of
-    from understudy.integrations.github.pulls import fetch_pull, pull_at
-    from understudy.integrations.github.review import Found, plan_review
+    from understudy.integrations.github import planning
+    from understudy.integrations.github.ask import Asking
+    from understudy.integrations.github.pulls import pull_at
+    from understudy.integrations.github.review import Found
 
     place, _, commit = pull.partition("@")
     repo, number = ticket_of(place)
@@ -192,10 +125,9 @@ def review(
     number = pull_at(github, repo, commit) if number is None else number
     if number is None:
         raise BadInput(f"no open pull request of {repo} has the head {commit[:12]}; nothing is reviewed")
-    facts = fetch_pull(github, repo, number)
-    found = given or review_of(facts, model, whole, settings_arguments(settings, overrides))
+    asking = Asking(model, settings_arguments(settings, overrides))
     event: Literal["COMMENT", "REQUEST_CHANGES"] = "REQUEST_CHANGES" if request_changes else "COMMENT"
-    plan = plan_review(facts, found, github.scrubber, most=most, event=event)
+    plan = planning.review(github, repo, number, asking, given=given, whole=whole, most=most, event=event)
     finish(plan, github, apply=apply, as_json=as_json, save=save, request_changes=request_changes)
 
 
@@ -208,7 +140,7 @@ def label(
     ] = None,
     since: Annotated[str | None, typer.Option("--since", help="All tickets opened on or after this day")] = None,
     pulls: Annotated[bool, typer.Option("--pulls", help="With --since: pull requests, too")] = False,
-    protected: Annotated[list[str] | None, typer.Option("--protected", help="A label that is never written")] = None,
+    protected: ProtectedOption = None,
     apply: ApplyOption = False,
     as_json: JsonOption = False,
     save: PlanOption = None,
@@ -221,9 +153,9 @@ def label(
     Labels are only added, and only those that the repository has. What a person removed is not added again; a group in
     which a person chose is left alone.
     """
-    from understudy.integrations.github.ask import labels_of, read_answers
-    from understudy.integrations.github.label import plan_labels
-    from understudy.integrations.github.tickets import Backfill, events_of, one_ticket, tickets_since
+    from understudy.integrations.github import planning
+    from understudy.integrations.github.ask import Asking, labels_of, read_answers
+    from understudy.integrations.github.tickets import Backfill, one_ticket, tickets_since
 
     repo, number = ticket_of(target)
     if (number is None) == (since is None):
@@ -232,7 +164,7 @@ def label(
     github = connect(login)
     backfill = Backfill(Path(read_settings(settings, overrides).registry), repo)
     issues = [one_ticket(github, repo, number)] if number else list(tickets_since(github, repo, str(since), pulls))
-    said = labels_of(repo, issues, settings_arguments(settings, overrides)) if given is None else given
+    said = labels_of(repo, issues, Asking(None, settings_arguments(settings, overrides))) if given is None else given
     finished = backfill.finished() if since else set()
     wanted = [
         (issue, said[issue["number"]])
@@ -241,12 +173,9 @@ def label(
     ]
     if number is not None and not wanted:
         raise BadInput(f"there is no answer for #{number}")
-    tickets = [events_of(github, repo, issue, answer) for issue, answer in wanted]
-    known = [one["name"] for one in github.pages(f"/repos/{repo}/labels")]
     never = frozenset(name.lower() for name in protected or ())
-    here = {issue["number"]: answer for issue, answer in wanted}
-    plan = plan_labels(repo, tickets, here, known, github.login, github.scrubber, protected=never)
-    tell = backfill.watch(plan, here) if apply and since else None
+    plan = planning.labels(github, repo, wanted, never)
+    tell = backfill.watch(plan, {issue["number"]: answer for issue, answer in wanted}) if apply and since else None
     finish(plan, github, apply=apply, as_json=as_json, save=save, protected=never, tell=tell)
 
 
@@ -298,8 +227,8 @@ def apply_plan(
     plan: Annotated[Path, typer.Argument(help="A plan that --plan or --json of another command wrote")],
     repo: RepoOption = None,
     head: Annotated[str | None, typer.Option("--head", help="Refuse a plan for another commit than this")] = None,
-    protected: Annotated[list[str] | None, typer.Option("--protected", help="A label that is never written")] = None,
-    request_changes: Annotated[bool, typer.Option("--request-changes", help="Let a review request changes")] = False,
+    protected: ProtectedOption = None,
+    request_changes: RequestChangesOption = False,
     as_json: JsonOption = False,
     login: LoginOption = None,
 ) -> None:

@@ -44,7 +44,13 @@ def label(
         str | None, typer.Option("--file", help="Tickets as JSON Lines, CSV or Parquet; '-' reads JSON Lines")
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="'reference' or 'stack' [default: the one whose gate passed]")
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Model version or alias to answer with the reference, as a stack, or 'rules' for the reference alone "
+            "[default: the stack if its gate passed, else the reference]",
+        ),
     ] = None,
     as_json: JsonOption = False,
     settings: SettingsOption = None,
@@ -72,19 +78,17 @@ def label(
 
 
 def _answers(settings: Settings, tickets: list[Incoming], model: str | None) -> list[Answer]:
-    from understudy.core.errors import BadInput
+    from understudy.core.pack import RULES
     from understudy.integrations.labelling import label_all, labeller_of, stack_engine
 
-    if model not in (None, "reference", "stack"):
-        raise BadInput(f"--model is 'reference' or 'stack', not {model!r}")
     labeller = labeller_of(settings, lambda text: stderr().print(f"[dim]{text}[/dim]"))
     stack = labeller.card.stack
-    if model == "reference" or (model is None and not (stack and stack.served)):
+    if model in (RULES, "reference") or (model is None and not (stack and stack.served)):
         return label_all(settings, labeller, tickets)
     from understudy.integrations.cli._console import quiet_libraries, sweep
 
     quiet_libraries()
-    engine = stack_engine(settings, labeller)
+    engine = stack_engine(settings, labeller, model)
     if len(tickets) == 1:
         return label_all(settings, labeller, tickets, engine=engine)
     with sweep() as tell:
@@ -93,9 +97,9 @@ def _answers(settings: Settings, tickets: list[Incoming], model: str | None) -> 
         def progress(count: int) -> None:
             nonlocal done
             done += count
-            tell("scoring", min(done, total), total, "")
+            tell("scoring", done, total, "")
 
-        total = len(tickets) * len(settings.taxonomy.effective)
+        total = len(tickets)
         return label_all(settings, labeller, tickets, engine=engine, progress=progress)
 
 
@@ -128,17 +132,17 @@ def print_answer(console: Console, answer: Answer) -> None:
     from rich.markup import escape
     from rich.text import Text
 
-    from understudy.evals.text import visible
+    from understudy.core.outside import plain
 
     if answer.id != "-":
-        console.print(f"\n[bold]{escape(visible(answer.id))}[/bold]")
+        console.print(f"\n[bold]{escape(plain(answer.id))}[/bold]")
     for group in answer.groups:
-        console.print(f"\n[bold]{escape(visible(group.group))}[/bold]  {_OUTCOMES[group.outcome]}")
+        console.print(f"\n[bold]{escape(plain(group.group))}[/bold]  {_OUTCOMES[group.outcome]}")
         chosen = {choice.label: choice for choice in group.choices}
         for name, probability in group.table.items():
             choice = chosen.get(name)
             mark = "+" if choice and choice.applied else "?" if choice else " "
-            line = Text(f"  {mark} {visible(name):<24} {probability:6.1%} ", style="bold" if choice else "dim")
+            line = Text(f"  {mark} {plain(name):<24} {probability:6.1%} ", style="bold" if choice else "dim")
             line.append(
                 "#" * round(probability * 24), style="green" if mark == "+" else "yellow" if mark == "?" else "dim"
             )
@@ -146,21 +150,23 @@ def print_answer(console: Console, answer: Answer) -> None:
         for choice in group.choices:
             verb = "applied" if choice.applied else "suggested"
             told = f"{choice.label} is {verb} ({choice.probability:.1%}): {choice.why}"
-            console.print(Text(f"    {visible(told)}", style="dim"))
+            console.print(Text(f"    {plain(told)}", style="dim"))
         for name in group.untrained:
-            console.print(Text(f"    {visible(name)} was not learnt: no ticket has it", style="dim"))
+            console.print(Text(f"    {plain(name)} was not learnt: no ticket has it", style="dim"))
         if words := answer.features.get(group.group):
-            console.print(Text(f"    because of {visible(', '.join(words))}", style="dim"))
+            console.print(Text(f"    because of {plain(', '.join(words))}", style="dim"))
     if answer.nearest:
         console.print("\n[dim]nearest labelled tickets[/dim]")
     for near in answer.nearest:
         told = f"  {near.id} [{', '.join(near.labels.values())}] {near.title}"
-        console.print(Text(visible(told), style="dim"), soft_wrap=not console.is_terminal)
+        piped = not console.is_terminal  # there a title is shown as a whole
+        shown = Text(plain(told), style="dim")
+        console.print(shown, no_wrap=True, overflow=None if piped else "ellipsis", soft_wrap=piped)
     if answer.needs_info:
         console.print("\n[magenta]The ticket says too little to label it: ask for more.[/magenta]")
     if answer.left_out:
         console.print(f"[dim]{answer.left_out} characters of the body were not shown to the language model[/dim]")
     if answer.retired:
         told = f"learnt but no longer in the taxonomy, so never answered: {', '.join(answer.retired)}"
-        console.print(Text(visible(told), style="dim"))
+        console.print(Text(plain(told), style="dim"))
     console.print(f"[dim]by {escape(answer.model)}[/dim]")

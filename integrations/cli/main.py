@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -23,6 +24,7 @@ from understudy.integrations.cli import (
     rate,
     review,
     select,
+    serve,
     train,
 )
 
@@ -43,6 +45,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _print_version(asked: bool) -> None:
+    from importlib.metadata import version
+
+    if asked:
+        typer.echo(f"understudy {version('understudy')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before_every_command(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
 app.command("demo")(demo.demo)
 app.command("init")(init.init)
 app.add_typer(data.app, name="data")
@@ -58,6 +79,7 @@ app.command("review")(review.review)
 app.command("diff")(diff.diff)
 app.command("label")(label.label)
 app.add_typer(github.app, name="github")
+app.command("serve")(serve.serve)
 
 
 def main() -> None:
@@ -85,8 +107,9 @@ def main() -> None:
 
 
 def _complain(message: str) -> None:
-    visible = "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in message)
-    print(f"understudy: {visible}", file=sys.stderr)
+    from understudy.core.outside import plain
+
+    print(f"understudy: {plain(message)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

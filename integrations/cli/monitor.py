@@ -98,7 +98,7 @@ def _plain(found: Watch) -> dict[str, object]:
 def _show(found: Watch, alpha: float) -> None:
     from rich.text import Text
 
-    from understudy.evals.text import visible
+    from understudy.core.outside import plain
 
     console = stdout()
     console.print(_table(found))
@@ -106,7 +106,7 @@ def _show(found: Watch, alpha: float) -> None:
     if not found.enough:
         console.print(Text(f"{found.window} answers are too few to say anything", style="bold yellow"))
     elif alarms:
-        console.print(Text(f"alarm: {visible(', '.join(alarms))}", style="bold red"))
+        console.print(Text(f"alarm: {plain(', '.join(alarms))}", style="bold red"))
     else:
         console.print(f"[bold green]no alarm[/bold green]  {found.window} answers against {found.reference}")
     console.print(f"[dim]p after Holm's correction; {alpha:.0%} of windows without drift raise an alarm at most[/dim]")
@@ -117,7 +117,8 @@ def _table(found: Watch) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from understudy.evals.text import p_value, visible
+    from understudy.core.outside import plain
+    from understudy.evals.text import p_value
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="dim")
     for at, column in enumerate(("", "reference", "now", "interval", "shift", "p")):
@@ -125,7 +126,7 @@ def _table(found: Watch) -> Table:
     for check in found.checks:
         interval = "" if check.low is None or check.high is None else f"{check.low:.3f} to {check.high:.3f}"
         table.add_row(
-            Text(visible(check.name), style="bold red" if check.alarm else ""),
+            Text(plain(check.name), style="bold red" if check.alarm else ""),
             f"{check.reference:.3g}",
             f"{check.value:.3g}",
             interval,

@@ -21,12 +21,12 @@ def select(
     from understudy.templates.log_triage.explain import redacted
     from understudy.templates.log_triage.render import plain
     from understudy.templates.log_triage.select import select as choose
-    from understudy.templates.log_triage.sources import open_logs
+    from understudy.templates.log_triage.sources import open_logs, paired
 
-    passed = open_logs(green)[0] if green is not None else None
-    logs = open_logs(log)
-    for named in logs:
-        selection = choose(named, green=passed, budget=budget)
+    passed = open_logs(green) if green is not None else []
+    logs = open_logs(log, lambda reason: typer.echo(f"left out: {reason}", err=True))
+    for named, compared in zip(logs, paired(logs, passed), strict=True):
+        selection = choose(named, green=compared, budget=budget)
         if as_json:
             extra = {"file": named.name} if len(logs) > 1 else {}
             print_json({**selection.to_json(), **extra})

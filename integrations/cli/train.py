@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,53 +25,104 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from understudy.core.hardware import Hardware
-    from understudy.core.records import DatasetVersion, Example, ModelVersion
+    from understudy.core.records import DatasetVersion, Example, ModelVersion, Stage
     from understudy.core.settings import Settings
     from understudy.core.sft import Event, Outcome
     from understudy.core.starts import Start
 
 __all__ = ["run_training", "train"]
 
-Stage = Literal["sft", "dpo", "kto"]
-_STAGES: dict[str, Stage] = {"sft": "sft", "dpo": "dpo", "kto": "kto"}
+_WORTH_TELLING = 20
+"""Seconds left from which on an estimate is of use."""
+_UNITS = {
+    "sft": "loss (nats per token)",
+    "dpo": "loss (dpo, 0 is best)",
+    "kto": "loss (kto, 0 is best)",
+    "grpo": "share of the reward missed",
+}
+_STAGES: dict[str, Stage] = {"sft": "sft", "dpo": "dpo", "kto": "kto", "grpo": "grpo"}
 
 
 def train(
     stage: Annotated[
-        str, typer.Option("--stage", help="sft: right answers; dpo: better and worse ones; kto: thumbs")
+        str,
+        typer.Option("--stage", help="sft: right answers; dpo: better and worse ones; kto: thumbs; grpo: rewards"),
     ] = "sft",
     start: Annotated[
         str | None, typer.Option("--from", help="Model version to go on from, or pack@alias [default: the base]")
     ] = None,
     dataset: Annotated[str | None, typer.Option("--dataset", help="Dataset version [default: the newest]")] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option("--resume", metavar="RUN", help="Go on with this run, or with the 'last', or refuse to"),
+    ] = None,
+    launch: Annotated[
+        str | None,
+        typer.Option(
+            "--launch", metavar="NAME|FILE", help="Train in several processes: cpu, ddp, fsdp2, zero2, zero3, or a file"
+        ),
+    ] = None,
+    launched: Annotated[
+        str | None,
+        typer.Option("--launched", metavar="NAME|FILE", help="Be one of several processes that another program starts"),
+    ] = None,
     settings: SettingsOption = None,
     overrides: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fine-tune the base, or a registered version, and register the best checkpoint.
 
-    Killed on the way, the same command goes on from the last finished epoch.
+    Killed on the way, the same command goes on from the last finished epoch; --resume makes sure that it is the same.
     """
-    from understudy.integrations.cli._console import hardware_of, quiet_libraries
+    from understudy.core.ranks import first
+    from understudy.integrations.cli import _launch
+    from understudy.integrations.cli._console import quiet_libraries
     from understudy.integrations.pipeline import start_of
 
     if stage not in _STAGES:
         raise BadInput(f"--stage {stage!r} is not one of {', '.join(_STAGES)}")
     chosen = read_settings(settings, overrides)
-    from_files = stage != "sft" and not {"corrupt", "sampled"} & {*chosen.preference.sources}
+    if launch is not None:
+        again = _again(stage, start, dataset, resume, settings, overrides, as_json)
+        _launch.launch(launch, stage, chosen, again)
+        return
+    made = {"corrupt", "sampled"} & {*chosen.preference.sources}
+    from_files = stage in ("dpo", "kto") and not made
     manifest, splits = (None, {}) if from_files and dataset is None else dataset_of(chosen, dataset)
     quiet_libraries()
-    begin = start_of(chosen, start)
-    version, outcome = run_training(chosen, manifest, splits, hardware_of(chosen), _STAGES[stage], begin)
+    with _launch.launched(launched, stage, chosen) as hardware:
+        begin = start_of(chosen, start)
+        version, outcome = run_training(chosen, manifest, splits, hardware, _STAGES[stage], begin, resume)
+    if not first():
+        return
     if as_json:
         print_json(version.model_dump(mode="json"))
         return
     console = stdout()
     console.print(f"[bold]{version.id}[/bold]  validation loss {outcome.best_validation_loss:.4f}")
+    rewarded = _rewarded(outcome)
+    if rewarded:
+        console.print(f"  rewarded   {rewarded}")
     if version.parent:
         console.print(f"  from       {version.parent} by {version.stage}")
     console.print(f"  curve      {outcome.folder.parent / 'curve.png'}")
     console.print("  next       understudy evaluate")
+
+
+def _again(
+    stage: str,
+    start: str | None,
+    dataset: str | None,
+    resume: str | None,
+    settings: Path | None,
+    overrides: list[str] | None,
+    as_json: bool,
+) -> list[str]:
+    """Return the options of :func:`train` as they were given."""
+    values = {"--stage": stage, "--from": start, "--dataset": dataset, "--resume": resume, "--settings": settings}
+    given = [text for name, value in values.items() if value is not None for text in (name, str(value))]
+    given += [text for override in overrides or [] for text in ("--set", override)]
+    return [*given, "--json"] if as_json else given
 
 
 def run_training(
@@ -81,37 +132,63 @@ def run_training(
     hardware: Hardware,
     stage: Stage = "sft",
     start: Start | None = None,
+    resume: str | None = None,
 ) -> tuple[ModelVersion, Outcome]:
     """Train with a progress bar, draw the loss curve, and return the registered version.
 
-    Without ``manifest`` a preference stage learns from the files of the settings only.
+    Without ``manifest`` a preference stage learns from the files of the settings only. ``resume`` names the run that
+    this must be.
     """
     from rich.markup import escape
 
     from understudy.core.curve import draw_curve
     from understudy.core.memory import check_memory
     from understudy.core.pack import load_pack
+    from understudy.core.ranks import first
+    from understudy.core.reporters import check_reporter
     from understudy.integrations.pipeline import start_of
     from understudy.integrations.pipeline import train as run
     from understudy.integrations.preferring import prefer
+    from understudy.integrations.rewarding import reward
 
     start = start or start_of(settings, None)
-    for reason in (*hardware.reasons, check_memory(start.base, settings.train, hardware)):
-        stderr().print(f"  [dim]{reason}[/dim]")
+    check_reporter(settings.train)
+    hardware = check_memory(start.base, settings.train, hardware)
+    for reason in hardware.reasons:
+        stderr().print(f"  [dim]{escape(reason)}[/dim]")
     pack = load_pack(manifest.pack if manifest else settings.pack)
     with _progress() as (sampled, tell):
-        if stage == "sft" and manifest is not None:
-            version, outcome = run(settings, pack, manifest, splits, hardware, tell, start)
+        if stage in ("dpo", "kto"):
+            version, outcome = prefer(stage, settings, pack, manifest, splits, start, hardware, tell, sampled, resume)
         else:
-            assert stage != "sft", "it needs a dataset"
-            version, outcome = prefer(stage, settings, pack, manifest, splits, start, hardware, tell, sampled)
-    unit = "nats per token" if stage == "sft" else f"{stage}, 0 is best"
-    draw_curve(outcome.events, Path(outcome.folder).parent / "curve.png", unit)
+            assert manifest is not None, "it needs a dataset"
+            tune = run if stage == "sft" else reward
+            version, outcome = tune(settings, pack, manifest, splits, hardware, tell, start, resume)
+    if first():
+        draw_curve(outcome.events, Path(outcome.folder).parent / "curve.png", _UNITS[stage])
     for note in outcome.notes:
         stderr().print(f"  [dim]{escape(note)}[/dim]")
     if outcome.stopped_early:
         stderr().print("  [dim]stopped early: validation loss no longer fell[/dim]")
     return version, outcome
+
+
+def _rewarded(outcome: Outcome) -> str:
+    """Return what the answers of the checkpoint that grpo kept earned; empty for the other stages."""
+    kept = next(event for event in outcome.events if event.validation_loss == outcome.best_validation_loss)
+    if kept.reward is None:
+        return ""
+    moved = [event.divergence for event in outcome.events if event.divergence is not None and event.step <= kept.step]
+    said = f"{kept.reward:.3f}: valid {kept.valid:.0%}, passed checks {kept.passed:.0%}, task {kept.task:.3f}"
+    return f"{said}, KL {moved[-1]:.4f}" if moved else said
+
+
+def _about(seconds: float) -> str:
+    """Return a duration as one says it."""
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"about {seconds / size:.0f} {unit}"
+    return f"about {seconds:.0f} s"
 
 
 @contextmanager
@@ -121,7 +198,8 @@ def _progress() -> Iterator[tuple[Callable[[int, int], None], Callable[[Event], 
 
     with progress_bar() as bar:
         tasks: dict[str, Any] = {}
-        notes = {"loss": "", "validation": "", "task": "", "accuracy": ""}
+        left: list[float] = []
+        notes = {"loss": "", "valid": "", "validation": "", "task": "", "accuracy": ""}
 
         def task(name: str) -> Any:
             if name not in tasks:
@@ -132,7 +210,9 @@ def _progress() -> Iterator[tuple[Callable[[int, int], None], Callable[[Event], 
             bar.update(task("own answers"), completed=done, total=total)
 
         def tell(event: Event) -> None:
-            if event.loss is not None:
+            if event.loss is not None and event.reward is not None:
+                notes["loss"], notes["valid"] = f"reward {event.reward:.3f}", f"valid {event.valid:.0%}"
+            elif event.loss is not None:
                 notes["loss"] = f"loss {event.loss:.3f}"
             if event.validation_loss is not None:
                 notes["validation"] = f"validation {event.validation_loss:.3f}"
@@ -140,6 +220,9 @@ def _progress() -> Iterator[tuple[Callable[[int, int], None], Callable[[Event], 
                     notes["task"] = f"task {event.task:.3f}"
                 if event.accuracy is not None:
                     notes["accuracy"] = f"better answer preferred {event.accuracy:.0%}"
+            if event.seconds_left is not None and event.seconds_left >= _WORTH_TELLING and not left:
+                left.append(event.seconds_left)
+                bar.console.print(f"  [dim]{_about(event.seconds_left)} left after step {event.step}[/dim]")
             note = "  ".join([f"epoch {event.epoch:.1f}", *filter(None, notes.values())])
             bar.update(task("fine-tuning"), completed=event.step, total=event.steps, note=note)
 

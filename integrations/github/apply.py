@@ -38,6 +38,8 @@ class Outcome:
 
     done: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    passing: bool = False
+    """Whether some of what failed may well work later."""
 
 
 def apply(
@@ -77,6 +79,7 @@ def apply(
             tell(step, True)
         except ServiceError as error:
             broken.add(number)
+            outcome.passing |= error.passing
             outcome.failed.append(f"{_named(step)}: {error}")
             tell(step, False)
     return outcome

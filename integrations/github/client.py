@@ -26,6 +26,7 @@ _CHUNK = 1 << 20
 _PERMISSIONS = (
     ("/actions/", "actions: read", "actions: read"),
     ("/labels", "issues: read", "issues: write (pull-requests: write for pull requests)"),
+    ("/collaborators/", "metadata: read", "metadata: read"),
     ("/issues/", "issues: read", "issues: write or pull-requests: write"),
     ("/pulls/", "pull-requests: read", "pull-requests: write"),
     ("", "contents: read", "pull-requests: write"),
@@ -34,12 +35,18 @@ _PERMISSIONS = (
 
 
 class ServiceError(Unavailable):
-    """GitHub cannot be reached, or refuses; ``status`` is its HTTP status, 0 without an answer."""
+    """GitHub cannot be reached, or refuses."""
 
-    def __init__(self, message: str, status: int = 0) -> None:
-        """Keep the sentence and the status."""
+    def __init__(self, message: str, status: int = 0, *, passing: bool = False) -> None:
+        """Keep the sentence.
+
+        Args:
+            message: the sentence.
+            status: of GitHub's answer, 0 without one.
+            passing: whether the same request may well work later.
+        """
         super().__init__(message)
-        self.status = status
+        self.status, self.passing = status, passing
 
 
 @dataclass(frozen=True)
@@ -65,13 +72,22 @@ class _Repeat(Exception):
 
     def __init__(self, error: ServiceError, wait: float | None = None) -> None:
         super().__init__(str(error))
+        error.passing = True
         self.error, self.wait = error, wait
 
 
 class GitHub:
     """One repository host with one token. Not for several threads at once."""
 
-    def __init__(self, token: str, url: str = API, pace: Pace | None = None, login: str | None = None) -> None:
+    def __init__(
+        self,
+        token: str,
+        url: str = API,
+        pace: Pace | None = None,
+        login: str | None = None,
+        *,
+        is_app: bool = False,
+    ) -> None:
         """Make a client; nothing is sent yet.
 
         Args:
@@ -79,6 +95,7 @@ class GitHub:
             url: address of the API, ``GITHUB_API_URL`` in a workflow.
             pace: see :class:`Pace`.
             login: whose comments are ours; None asks GitHub, and takes the workflow's bot where that is not allowed.
+            is_app: the token is a signed one (JWT) of the App itself, which only makes others.
         """
         from github import Auth, Github
 
@@ -90,7 +107,7 @@ class GitHub:
         self.scrubber = Scrubber(None, token)
         self._login = login
         self._requester = Github(
-            auth=Auth.Token(token),
+            auth=Auth.AppAuthToken(token) if is_app else Auth.Token(token),
             base_url=self.url,
             timeout=self.pace.timeout,
             retry=None,
@@ -184,14 +201,20 @@ class GitHub:
             try:
                 found = done()
             except ServiceError as unread:
-                raise ServiceError(f"{error}; and reading back failed, so it may have been done: {unread}") from None
+                raise ServiceError(
+                    f"{error}; and reading back failed, so it may have been done: {unread}", passing=True
+                ) from None
             if found is not None:
                 return found
         raise error
 
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """Return the JSON that a POST answers which may safely be repeated."""
+        return self._read(lambda: self._once("POST", path, {}, body)[1])
+
     def graphql(self, query: str, variables: dict[str, Any]) -> Any:
         """Return the ``data`` of a GraphQL request that may safely be repeated."""
-        answered = self._read(lambda: self._once("POST", "/graphql", {}, {"query": query, "variables": variables})[1])
+        answered = self.post("/graphql", {"query": query, "variables": variables})
         if not isinstance(answered, dict) or answered.get("errors") or not answered.get("data"):
             raise ServiceError("GitHub's GraphQL service refused a request about review threads")
         return answered["data"]
@@ -214,6 +237,7 @@ class GitHub:
                 f"{problem.error}; it lasts {wait:.0f} s more, longer than the {self.pace.longest:.0f} s that are "
                 "waited: run the same command again then",
                 problem.error.status,
+                passing=True,
             )
         self.pace.sleep(wait)
 

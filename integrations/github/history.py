@@ -11,6 +11,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from understudy.core._json_lines import read_json_lines
 from understudy.core.errors import BadInput
 from understudy.core.files import sha256_bytes, write_json, write_text
 from understudy.integrations.github.client import GitHub, ServiceError
+from understudy.integrations.github.pulls import threads_of
 from understudy.templates.log_triage.explain import redacted
 from understudy.templates.log_triage.select import select
 from understudy.templates.log_triage.sources import NamedLog
+from understudy.templates.log_triage.team import CAUSES, causes_in, draft_of
 
 __all__ = ["KINDS", "History"]
 
@@ -40,6 +43,10 @@ _COMMENT = (
 )  # fmt: skip
 
 
+class _Gone(Exception):
+    """A log has expired."""
+
+
 class History:
     """One repository's history in one folder. One process at a time."""
 
@@ -54,6 +61,7 @@ class History:
         """Go on in ``folder``, or begin there; ``bots`` are accounts that GitHub takes for people."""
         self._bots = {github.login.lower(), *(name.lower() for name in bots)}
         self._github, self._root, self._repo, self._folder, self._tell = github, f"/repos/{repo}", repo, folder, tell
+        self._green_jobs: dict[int, dict[str, int]] = {}
         self._cursor_file = folder / "cursor.json"
         self._cursor: dict[str, Any] = {}
         if self._cursor_file.exists():
@@ -86,6 +94,7 @@ class History:
     def _reviews(self, since: str) -> int:
         """Review comments in the order of their last change, which is also how GitHub filters them."""
         state = self._cursor.setdefault("reviews", {"since": f"{since}T00:00:00Z", "tag": None})
+        unasked = set(state.setdefault("unasked", []))
         path, count = f"{self._root}/pulls/comments", 0
         query = {"sort": "updated", "direction": "asc", "since": state["since"]}
         tag, first = self._github.get_if_changed(path, state["tag"], per_page=100, **query)
@@ -97,19 +106,31 @@ class History:
                 self._append("review_comments", [_comment(one) for one in fresh])
                 count += len(fresh)
                 self._tell("reviews", count)
-                state |= {"since": page[-1]["updated_at"], "tag": None}
+                unasked |= {_pull_of(one) for one in fresh}
+                state |= {"since": page[-1]["updated_at"], "tag": None, "unasked": sorted(unasked)}
                 self._save()
             state["tag"] = tag if state["since"] == query["since"] else None
             self._save()
+        resolved = self._resolved(state)
         threads: dict[int, dict[str, Any]] = {}
         newest = {one["id"]: one for one in self._read("review_comments")}
         for one in sorted(newest.values(), key=lambda one: (one["created_at"], one["id"])):
             root = one["in_reply_to_id"] or one["id"]
-            known = {"repo": self._repo, "pull": one["pull"], "comments": [], "is_resolved": None}
+            known = {"repo": self._repo, "pull": one["pull"], "comments": [], "is_resolved": resolved.get(root)}
             # GitHub takes the line off a comment whose code was changed by a later push.
             thread = threads.setdefault(root, {**known, "line_changed": one["line"] is None})
             thread["comments"].append(one)
         return self._write("reviews", threads.values())
+
+    def _resolved(self, state: dict[str, Any]) -> dict[int, bool]:
+        """Return first comment's id to whether its thread is resolved, asking about pull requests with new comments."""
+        for pull in list(state["unasked"]):
+            threads = threads_of(self._github, self._repo, pull)
+            found = [{"comment": comment, "resolved": done} for comment, (_, done) in threads.items()]
+            self._append("review_threads", found)
+            state["unasked"].remove(pull)
+            self._save()
+        return {one["comment"]: one["resolved"] for one in self._read("review_threads")}
 
     def _labels(self, since: str) -> int:
         """Label events from the newest back to the newest of the last time."""
@@ -133,21 +154,34 @@ class History:
                     break
             state |= {"done": max(state["top"], state["done"]), "page": 1, "tag": tag if start == 1 else None}
             self._save()
-        return self._write("tickets", self._tickets())
+        rows = list(self._tickets())
+        self._write("corrections", (row for row in rows if row["removed"]))
+        labelled = ({key: value for key, value in row.items() if key != "removed"} for row in rows if row["labels"])
+        return self._write("tickets", labelled)
 
     def _tickets(self) -> Iterator[dict[str, Any]]:
-        """Yield a row for every ticket that a person labelled; what a bot set, nobody confirmed."""
+        """Yield every ticket with the labels that people gave it and those of a bot that they removed.
+
+        What a bot set and nobody touched, nobody confirmed.
+        """
         events = {one["id"]: one for one in self._read("label_events")}
-        rows: dict[int, dict[str, Any]] = {}
+        tickets: dict[int, dict[str, Any]] = {}
         for event in sorted(events.values(), key=lambda one: one["id"]):
-            row = rows.setdefault(event["number"], {"labels": {}})
-            row |= {key: event[key] for key in ("title", "body", "opened")}
-            row["labels"][event["name"]] = event["event"] == "labeled" and event["by"] == "person"
-        for number, row in sorted(rows.items()):
-            labels = [name for name, held in row["labels"].items() if held]
-            if labels:
-                known = {"id": str(number), "project": self._repo, "created_at": row["opened"]}
-                yield {**known, "title": row["title"], "body": row["body"], "labels": labels}
+            ticket = tickets.setdefault(event["number"], {"held": {}, "removed": {}})
+            ticket |= {key: event[key] for key in ("title", "body", "opened")}
+            held, removed, name = ticket["held"], ticket["removed"], event["name"]
+            before = held.pop(name, None)
+            if event["event"] == "labeled":
+                held[name] = event["by"]
+                if event["by"] == "person":
+                    removed.pop(name, None)
+            elif (before, event["by"]) == ("bot", "person"):
+                removed[name] = True
+        for number, ticket in sorted(tickets.items()):
+            known = {"id": str(number), "project": self._repo, "created_at": ticket["opened"]}
+            labels = [name for name, by in ticket["held"].items() if by == "person"]
+            said = {"labels": labels, "removed": list(ticket["removed"])}
+            yield {**known, "title": ticket["title"], "body": ticket["body"], **said}
 
     def _runs(self, since: str) -> int:
         """Failed runs from the newest back; finished ones are known by id."""
@@ -160,7 +194,16 @@ class History:
                     greens[key] = self._green(*key)
                 self._append("failed_jobs", self._jobs(run, greens[key]) or [{"run": run["id"], "job": None}])
             self._tell("runs", count)
-        return self._write("failed_runs", (one for one in self._read("failed_jobs") if one["job"] is not None))
+        kept = [one for one in self._read("failed_jobs") if one["job"] is not None]
+        made = self._write("failed_runs", kept)
+        self._draft_causes(kept)
+        return made
+
+    def _draft_causes(self, failed: list[dict[str, Any]]) -> None:
+        """Add a draft of the cause for every failed job that has none; what people wrote there stays."""
+        had = causes_in(self._path(CAUSES.removesuffix(".jsonl")))
+        drafts = [draft_of(one) for one in failed if one["lines"] and (one["run"], one["job"]) not in had]
+        self._append(CAUSES.removesuffix(".jsonl"), [draft.model_dump(mode="json") for draft in drafts])
 
     def _failed(self, since: str) -> Iterator[dict[str, Any]]:
         """Yield failed runs; GitHub lists a thousand for a question, so the next one asks for older ones."""
@@ -185,6 +228,8 @@ class History:
 
     def _jobs(self, run: dict[str, Any], greens: list[dict[str, Any]]) -> list[dict[str, Any]]:
         fixed = next((green for green in greens if green["created_at"] > run["created_at"]), None)
+        passed = [green for green in greens if green["created_at"] < run["created_at"]]
+        before = self._job_ids(passed[-1]["id"]) if passed else {}
         found = []
         for job in self._github.pages(f"{self._root}/actions/runs/{run['id']}/jobs", "jobs", filter="latest"):
             if job["conclusion"] != "failure":
@@ -201,22 +246,41 @@ class History:
                 "step": steps[0] if steps else "",
                 "fixed_by": fixed and {"run": fixed["id"], "commit": fixed["head_sha"]},
             }
-            found.append({**record, **self._log(job["id"])})
+            found.append({**record, **self._log(job["id"], before.get(str(job["name"])))})
         return found
 
-    def _log(self, job: int) -> dict[str, Any]:
-        """Return the telling lines of a job's log, which never is on disk; or why there is none."""
+    def _job_ids(self, run: int) -> dict[str, int]:
+        """Return name to id of the jobs of a green run, asked once."""
+        if run not in self._green_jobs:
+            jobs = self._github.pages(f"{self._root}/actions/runs/{run}/jobs", "jobs", filter="latest")
+            self._green_jobs[run] = {str(job["name"]): job["id"] for job in jobs}
+        return self._green_jobs[run]
+
+    def _log(self, job: int, green: int | None) -> dict[str, Any]:
+        """Return the telling lines of a job's log, also by what the green one does not have; or why there is none."""
+        try:
+            log = self._downloaded(job)
+        except _Gone as error:
+            return {"lines": [], "missing": str(error)}
+        passed = None
+        if green is not None:
+            with suppress(_Gone):
+                passed = self._downloaded(green)
+        selection = select(log, green=passed, budget=_LINES)
+        lines = [{"number": number, "text": text} for number, text in redacted(selection).items()]
+        return {"lines": lines, "total_lines": selection.total_lines, "compared": passed is not None}
+
+    def _downloaded(self, job: int) -> NamedLog:
+        """Return a job's log, which never is on disk."""
         held = io.BytesIO()
         try:
             self._github.download(f"{self._root}/actions/jobs/{job}/logs", held, _MOST_LOG)
         except ServiceError as error:
             if error.status not in (404, 410):
                 raise
-            return {"lines": [], "missing": str(error)}
+            raise _Gone(str(error)) from None
         data = held.getvalue()
-        selection = select(NamedLog(f"job {job}", lambda: io.BytesIO(data)), budget=_LINES)
-        lines = [{"number": number, "text": text} for number, text in redacted(selection).items()]
-        return {"lines": lines, "total_lines": selection.total_lines}
+        return NamedLog(f"job {job}", lambda: io.BytesIO(data))
 
     def _append(self, name: str, records: list[dict[str, Any]]) -> None:
         """Add records to a raw file, redacted; they are on disk when this returns."""
@@ -278,8 +342,11 @@ def _person(user: dict[str, Any] | None) -> dict[str, str]:
 
 
 def _comment(one: dict[str, Any]) -> dict[str, Any]:
-    pull = int(str(one["pull_request_url"]).rpartition("/")[2])
-    return {**{key: one.get(key) for key in _COMMENT}, "pull": pull, "user": _person(one.get("user"))}
+    return {**{key: one.get(key) for key in _COMMENT}, "pull": _pull_of(one), "user": _person(one.get("user"))}
+
+
+def _pull_of(comment: dict[str, Any]) -> int:
+    return int(str(comment["pull_request_url"]).rpartition("/")[2])
 
 
 def _event(one: dict[str, Any], bots: Collection[str]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ __all__ = [
     "MOST_ANNOTATIONS",
     "MOST_BODY",
     "MOST_SUMMARY",
+    "REPO",
     "AnnotateStep",
     "CommentStep",
     "LabelStep",
@@ -29,6 +30,8 @@ __all__ = [
     "scrubbed",
 ]
 
+REPO = r"[A-Za-z0-9_-]+/[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*"
+"""What ``owner/name`` looks like; a name of dots alone would be a path."""
 MOST_BODY = 65_000
 """Characters of a comment; GitHub refuses more than 65,536."""
 MOST_SUMMARY = 1 << 20
@@ -136,7 +139,7 @@ class Plan(_Part):
 
     version: Literal[1] = 1
     command: Literal["review", "explain", "label"]
-    repo: str = Field(pattern=r"^([A-Za-z0-9_-]+/[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*)?$")
+    repo: str = Field(pattern=rf"^({REPO})?$")
     """``owner/name``; empty where nothing is written on GitHub."""
     model: str
     """Id of the model version, or ``rules``."""

@@ -11,7 +11,7 @@ from understudy.integrations.github.marker import read_marker
 from understudy.integrations.github.review import PullFacts
 from understudy.templates.code_review.diff import FileDiff, Patch, Refusal, read_patch
 
-__all__ = ["as_patch", "fetch_pull", "pull_at"]
+__all__ = ["as_patch", "fetch_pull", "pull_at", "threads_of"]
 
 _TRIES = 3
 _THREADS = """query($owner: String!, $name: String!, $number: Int!, $after: String) {
@@ -73,7 +73,7 @@ def fetch_pull(github: GitHub, repo: str, number: int) -> PullFacts:
         listed=[str(file["filename"]) for file in files],
         without_patch=without,
         comments=list(github.pages(f"{path}/comments")),
-        threads=_threads(github, repo, number),
+        threads=threads_of(github, repo, number),
         login=github.login,
         seen=seen,
         seen_by=seen_by,
@@ -138,14 +138,17 @@ def _ended(name: str) -> str:
     return quoted + "\t" if " " in name and quoted == name else quoted
 
 
-def _threads(github: GitHub, repo: str, number: int) -> dict[int, tuple[str, bool]]:
+def threads_of(github: GitHub, repo: str, number: int) -> dict[int, tuple[str, bool]]:
     """Return first comment's id to thread id and whether it is resolved; only GraphQL tells."""
     owner, _, name = repo.partition("/")
     found: dict[int, tuple[str, bool]] = {}
     after: str | None = None
     while True:
         variables = {"owner": owner, "name": name, "number": number, "after": after}
-        threads = github.graphql(_THREADS, variables)["repository"]["pullRequest"]["reviewThreads"]
+        pull = (github.graphql(_THREADS, variables)["repository"] or {}).get("pullRequest")
+        if pull is None:
+            return found  # deleted in the meantime
+        threads = pull["reviewThreads"]
         for thread in threads["nodes"]:
             for comment in thread["comments"]["nodes"]:
                 found[comment["databaseId"]] = (thread["id"], bool(thread["isResolved"]))

@@ -39,7 +39,7 @@ class GroupResult(BaseModel):
     choices: list[Choice]
     """What is applied, or else the best suggestion; of a ``multi`` group all labels more probable than not."""
     table: dict[str, float]
-    """Probability of every label of the taxonomy that was learnt, most probable first."""
+    """Probability, to four places, of every label of the taxonomy that was learnt, most probable first."""
     untrained: list[str]
     """Labels of the taxonomy the model never saw; they get no probability."""
 
@@ -62,7 +62,8 @@ def decide(
     if needs_info:
         choices = [one.model_copy(update={"applied": False, "why": "the ticket says too little"}) for one in choices]
     outcome: Outcome = "needs-info" if needs_info else "applied" if any(one.applied for one in choices) else "suggested"
-    return GroupResult(group=group.name, outcome=outcome, choices=choices, table=table, untrained=untrained)
+    shown = {name: round(probability, 4) for name, probability in table.items()}
+    return GroupResult(group=group.name, outcome=outcome, choices=choices, table=shown, untrained=untrained)
 
 
 def _one(group: Group, table: Mapping[str, float], thresholds: Mapping[str, Threshold]) -> Choice:

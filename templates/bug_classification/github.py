@@ -19,7 +19,17 @@ from understudy.templates.bug_classification.data import example_of, judged, tic
 from understudy.templates.bug_classification.schema import questions
 from understudy.templates.bug_classification.tables import Row, read_rows
 
-__all__ = ["Said", "corrections", "example_from_issue", "from_issues", "is_bot", "plain", "read_events", "text_then"]
+__all__ = [
+    "Said",
+    "corrections",
+    "example_from_issue",
+    "from_corrections",
+    "from_issues",
+    "is_bot",
+    "plain",
+    "read_events",
+    "text_then",
+]
 
 
 @dataclass(frozen=True)
@@ -133,19 +143,55 @@ def example_from_issue(issue: Any, events: Sequence[Any], context: BuildContext)
     )
 
 
+def from_corrections(context: BuildContext) -> Iterator[Preference]:
+    """Yield what people chose over a bot's labels, from JSON Lines files.
+
+    A line is an issue with its ``events`` as for :func:`from_issues`, or a ticket with the ``labels`` that people gave
+    and those of a bot that they ``removed``, as ``understudy github history`` writes it.
+
+    Raises:
+        BadInput: no file is named, or a line is broken or is neither.
+    """
+    if not context.paths:
+        raise BadInput("name a JSON Lines file of issues with their events, or of tickets with the labels removed")
+    for path in context.paths:
+        for row in read_rows(path):
+            if isinstance(row.values.get("events"), list):
+                yield from corrections(dict(row.values), row.values["events"], context)
+                continue
+            removed = row.names("removed")
+            if removed is None:
+                raise BadInput(f"{row.file}, line {row.number}: has neither events nor the labels that people removed")
+            said = Said(dict.fromkeys(row.names("labels") or (), ""), dict.fromkeys(removed, ""), ())
+            text = row.text("project"), row.text("title"), row.text("body")
+            source = Source(origin="github", project=text[0], time=row.time("created_at"), licence=context.licence)
+            yield from _overruled(said, text, f"issue-{text[0]}-{row.text('id')}", source, context)
+
+
 def corrections(issue: Any, events: Sequence[Any], context: BuildContext) -> list[Preference]:
-    """Return one preference per group in which a person overruled a bot: theirs is chosen, the bot's rejected.
+    """Return one preference per group in which a person overruled a bot: theirs is chosen, the bot's rejected."""
+    known = plain(issue)
+    said = read_events(events, context.taxonomy.bots)
+    if not said.removed or known.get("pull_request"):
+        return []
+    title, body = text_then(known, events, max(said.removed.values()))
+    text = _project(known), title, body
+    return _overruled(said, text, f"issue-{text[0]}-{known.get('number')}", _source(known, context), context)
+
+
+def _overruled(
+    said: Said, text: tuple[str, str, str], identity: str, source: Source, context: BuildContext
+) -> list[Preference]:
+    """Return the preferences of one ticket, of which ``text`` is project, title and body.
 
     Of a ``single`` group the label must have been replaced; one that was only taken away says what is wrong, not what
     is right. Of a ``multi`` group taking it away is an answer.
     """
-    known = plain(issue)
-    said = read_events(events, context.taxonomy.bots)
     truth = _truth(said, context.taxonomy)
     found = []
     for group in context.taxonomy.effective:
         wrong = [label.name for name in said.removed if (label := group.find(name))]
-        if not wrong or known.get("pull_request"):
+        if not wrong:
             continue
         chosen = truth.get(group.name)
         if group.mode == "multi":
@@ -155,21 +201,20 @@ def corrections(issue: Any, events: Sequence[Any], context: BuildContext) -> lis
             rejected = wrong[-1]
         if chosen is None or chosen == rejected:
             continue
-        title, body = text_then(known, events, max(said.removed.values()))
         asked = [judged(question, chosen) for question in questions(context.taxonomy) if question.group == group.name]
-        ticket = ticket_of(_project(known), title, body, asked, context.prompt_budget, context.count_tokens)
+        ticket = ticket_of(*text, asked, context.prompt_budget, context.count_tokens)
         value = ticket.model_dump(mode="json")
         digest = sha256_bytes(canonical_json([value, chosen, rejected]).encode("utf-8", "replace"))[:16]
         found.append(
             Preference(
                 id=f"correction-{digest}",
                 pack="bug-classification",
-                group=f"issue-{_project(known)}-{known.get('number')}",
+                group=identity,
                 input=value,
                 chosen={"labels": {group.name: chosen}},
                 rejected={"labels": {group.name: rejected}},
                 reason="feedback:correction",
-                source=_source(known, context),
+                source=source,
             )
         )
     return found

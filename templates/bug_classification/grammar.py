@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from understudy.templates.bug_classification.schema import Question, Ticket
+from understudy.templates.bug_classification.schema import Question, Ticket, in_answer_order
 
 __all__ = ["narrowed_schema"]
 
 
 def narrowed_schema(ticket: Ticket) -> dict[str, Any]:
     """Return the JSON schema of :class:`~understudy.templates.bug_classification.schema.Labels` for this ticket."""
-    return _object({"labels": _object({question.group: _values(question) for question in ticket.questions})})
+    asked = in_answer_order(ticket.questions)
+    return _object({"labels": _object({question.group: _values(question) for question in asked})})
 
 
 def _values(question: Question) -> dict[str, Any]:

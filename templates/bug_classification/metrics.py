@@ -25,7 +25,7 @@ def score(examples: Sequence[Example], predictions: Sequence[Prediction]) -> dic
     - ``macro_f1_GROUP``: the same of one group. Of a ``multi`` group each label's yes is a class.
     - ``micro_f1``: F1 over all labels of all groups together; of ``single`` groups alone it is the accuracy.
     - ``correct``: every group of the ticket is right.
-    - ``confident_error``: not correct with a probability of 0.8 or more for the first group (lower is better).
+    - ``confident_error``: not correct with a probability of 0.8 or more for the group answered first (lower is better).
     """
     wanted = [example.output["labels"] for example in examples]
     given = [made.output["labels"] if made.output else {} for made in predictions]

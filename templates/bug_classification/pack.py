@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from pydantic import BaseModel
 
-from understudy.core.pack import Builder, Metric, Pack
-from understudy.core.records import Example, Message, Prediction, Problem
+from understudy.core.pack import BuildContext, Builder, Metric, Pack
+from understudy.core.records import Example, Message, Prediction, Preference, Problem
 from understudy.templates.bug_classification import checks, data, github, grammar, metrics, prompt
 from understudy.templates.bug_classification.labeller import samples_of, text_of
 from understudy.templates.bug_classification.linear import LinearModel, fit_linear
@@ -50,6 +50,10 @@ class BugClassification:
     def score(self, examples: Sequence[Example], predictions: Sequence[Prediction]) -> dict[str, Metric]:
         """See ``metrics.py``."""
         return metrics.score(examples, predictions)
+
+    def corrections(self, context: BuildContext) -> Iterable[Preference]:
+        """See ``github.py``."""
+        return github.from_corrections(context)
 
     def learnt(self, training: Sequence[Example]) -> BugClassification:
         """Return the pack with a reference fitted on ``training`` (see ``linear.py``)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +47,13 @@ class Quality(BaseModel):
     micro_f1: Interval
     labels: dict[str, PerLabel]
     confusion: list[list[int]]
-    """``confusion[truth][answer]``, in the order of ``labels``."""
+    """Of a ``single`` group ``confusion[truth][answer]``, in the order of ``labels``; of a ``multi`` group a row for
+    each label: rightly no, wrongly yes, wrongly no, rightly yes."""
     ece: Interval
-    """Expected calibration error (Guo et al. 2017): ten equal bins of the top probability."""
+    """Expected calibration error (Guo et al. 2017): ten equal bins of the chosen answer's probability. A ``single``
+    group has one answer a ticket, a ``multi`` group a yes or no for each label, here and in what follows."""
     reliability: list[tuple[float, float, int]]
-    """By bin that is not empty: mean probability, share right, tickets."""
+    """By bin that is not empty: mean probability, share right, answers."""
     risk_coverage: list[tuple[float, float]]
     """Share answered, share of those wrong, the surest first."""
     coverage: Interval
@@ -61,28 +63,39 @@ class Quality(BaseModel):
 
 
 def quality(
-    labels: Sequence[str], truths: Sequence[str], probabilities: NDArray[np.float64], precision: float = 0.9
+    labels: Sequence[str],
+    truths: Sequence[str] | Sequence[Mapping[str, bool]],
+    probabilities: NDArray[np.float64],
+    precision: float = 0.9,
 ) -> Quality:
-    """Return all figures of one ``single`` group.
+    """Return all figures of one group.
 
     Args:
         labels: column names of ``probabilities``.
-        truths: the right label of each ticket, one of ``labels``.
-        probabilities: (tickets, labels), rows summing to 1.
+        truths: the right label of each ticket, one of ``labels``; of a ``multi`` group yes or no for all of them.
+        probabilities: (tickets, labels); in a ``single`` group rows sum to 1.
         precision: wanted for ``coverage``.
     """
-    from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
+    from sklearn.metrics import confusion_matrix, f1_score, multilabel_confusion_matrix, precision_recall_fscore_support
 
-    true = np.array([labels.index(truth) for truth in truths], dtype=np.int64)
+    several = not isinstance(truths[0], str)
+    if several:
+        true = np.array([[bool(truth[label]) for label in labels] for truth in truths], dtype=np.int64)  # type: ignore[index]
+        given = (probabilities >= 0.5).astype(np.int64)
+        sure = np.maximum(probabilities, 1 - probabilities)
+        confusion = multilabel_confusion_matrix(true, given).reshape(len(labels), 4)
+    else:
+        true = np.array([labels.index(str(truth)) for truth in truths], dtype=np.int64)
+        given, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
+        confusion = confusion_matrix(true, given, labels=list(range(len(labels))))
     numbers = list(range(len(labels)))
-    given, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
 
     def f1(average: str | None) -> Callable[[NDArray[np.int64]], Any]:
         return lambda at: f1_score(true[at], given[at], labels=numbers, average=average, zero_division=0)
 
     def macro(at: NDArray[np.int64]) -> float:
-        present = np.unique(true[at])
-        return float(f1_score(true[at], given[at], labels=present, average="macro", zero_division=0))
+        present = np.flatnonzero(true[at].any(axis=0)) if several else np.unique(true[at])
+        return float(np.mean(f1(None)(at)[present])) if len(present) else 0.0
 
     drawn = np.random.default_rng(0).integers(0, len(true), size=(_RESAMPLES, len(true)))
     p, r, _, support = precision_recall_fscore_support(true, given, labels=numbers, zero_division=0)
@@ -102,11 +115,11 @@ def quality(
             )
             for at, label in enumerate(labels)
         },
-        confusion=confusion_matrix(true, given, labels=numbers).tolist(),
-        ece=_interval(lambda at: _ece(sure[at], right[at]), whole, drawn),
-        reliability=_bins(sure, right),
-        risk_coverage=_risk(sure, right),
-        coverage=_interval(lambda at: _coverage(sure[at], right[at], precision), whole, drawn),
+        confusion=confusion.tolist(),
+        ece=_interval(lambda at: _ece(sure[at].ravel(), right[at].ravel()), whole, drawn),
+        reliability=_bins(sure.ravel(), right.ravel()),
+        risk_coverage=_risk(sure.ravel(), right.ravel()),
+        coverage=_interval(lambda at: _coverage(sure[at].ravel(), right[at].ravel(), precision), whole, drawn),
         precision=precision,
     )
 

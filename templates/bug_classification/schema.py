@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from understudy.core.taxonomy import Group, Taxonomy
 
-__all__ = ["Labels", "Question", "Ticket", "questions"]
+__all__ = ["Labels", "Question", "Ticket", "in_answer_order", "questions"]
 
 
 class Question(BaseModel):
@@ -41,11 +42,31 @@ class Ticket(BaseModel):
 
 
 class Labels(BaseModel):
-    """The answer: for each group asked, its label, or for a ``multi`` group yes or no for each label."""
+    """The answer: for each group asked, its label, or for a ``multi`` group yes or no for each label.
+
+    Names stand in their own order, not in that of the questions: records on disk have their keys sorted, and a model
+    must be asked in the order it was trained in.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     labels: dict[str, str | dict[str, bool]]
+
+    @field_validator("labels")
+    @classmethod
+    def _sorted(cls, value: dict[str, str | dict[str, bool]]) -> dict[str, str | dict[str, bool]]:
+        return {
+            group: said if isinstance(said, str) else dict(sorted(said.items()))
+            for group, said in sorted(value.items())
+        }
+
+
+def in_answer_order(asked: Iterable[Question]) -> list[Question]:
+    """Return questions, and the labels of ``multi`` groups, as they stand in :class:`Labels`."""
+    return [
+        one if one.mode == "single" else one.model_copy(update={"labels": sorted(one.labels)})
+        for one in sorted(asked, key=lambda one: one.group)
+    ]
 
 
 def questions(taxonomy: Taxonomy) -> list[Question]:

@@ -10,9 +10,9 @@ import numpy as np
 
 from understudy.core.calibration import contextual
 from understudy.core.records import Message
-from understudy.core.scoring import ClosedQuestion
+from understudy.core.scoring import ClosedQuestion, Interview
 from understudy.templates.bug_classification import prompt
-from understudy.templates.bug_classification.schema import Question, Ticket
+from understudy.templates.bug_classification.schema import Question, Ticket, in_answer_order
 
 __all__ = ["Scorer", "content_free", "score_tickets", "without_prior"]
 
@@ -24,9 +24,12 @@ class Scorer(Protocol):
     """The part of :class:`understudy.core.engines.LocalEngine` that is needed."""
 
     def score(
-        self, questions: Sequence[ClosedQuestion], progress: Callable[[int], None] | None = None
-    ) -> list[list[float]]:
-        """Return for each question the probability of each choice."""
+        self,
+        prompts: Sequence[Sequence[Message]],
+        interviews: Sequence[Interview[Probabilities]],
+        progress: Callable[[int], None] | None = None,
+    ) -> list[Probabilities]:
+        """Return what each prompt's interview returns."""
         ...
 
 
@@ -35,49 +38,43 @@ def score_tickets(
 ) -> list[Probabilities]:
     """Return for each ticket the probability of every label that is asked.
 
+    Args:
+        engine: the language model.
+        tickets: with their questions, which may differ from ticket to ticket.
+        progress: called with the number of tickets just finished.
+    """
+    prompts = [prompt.messages(ticket) for ticket in tickets]
+    return engine.score(prompts, [_interview(in_answer_order(ticket.questions)) for ticket in tickets], progress)
+
+
+def _interview(questions: Sequence[Question]) -> Interview[Probabilities]:
+    """Ask for one group a turn.
+
     The answer is the compact JSON of training. A ``single`` group's labels are compared where its value begins, after
     the values chosen for the groups before it, as greedy generation would have written them. Each label of a ``multi``
     group is a yes or no of its own, asked as if all before it were no: the labels do not compete, and one pass reads
     them all.
     """
-    found: list[Probabilities] = [{} for _ in tickets]
-    messages = [prompt.messages(ticket) for ticket in tickets]
-    written = ['{"labels":{'] * len(tickets)
-    for turn in range(max((len(ticket.questions) for ticket in tickets), default=0)):
-        places: list[tuple[int, str]] = []
-        asked: list[ClosedQuestion] = []
-        for at, ticket in enumerate(tickets):
-            if turn < len(ticket.questions):
-                own = _closed(messages[at], written[at], ticket.questions, turn)
-                places += [(at, label) for label, _ in own]
-                asked += [question for _, question in own]
-        for (at, label), values in zip(places, engine.score(asked, progress), strict=True):
-            question = tickets[at].questions[turn]
-            known = found[at].setdefault(question.group, {})
-            known |= {label: values[0]} if question.mode == "multi" else dict(zip(question.labels, values, strict=True))
-        for at, ticket in enumerate(tickets):
-            if turn < len(ticket.questions):
-                written[at] += _written(ticket.questions[turn], found[at]) + _follows(ticket.questions, turn)
+    found: Probabilities = {}
+    written = '{"labels":{'
+    for turn, question in enumerate(questions):
+        values = yield _closed(question, written, _follows(questions, turn))
+        own = [row[0] for row in values] if question.mode == "multi" else values[0]
+        found[question.group] = dict(zip(question.labels, own, strict=True))
+        written += _written(question, found[question.group]) + _follows(questions, turn)
     return found
 
 
-def _closed(
-    messages: list[Message], before: str, questions: Sequence[Question], turn: int
-) -> list[tuple[str, ClosedQuestion]]:
-    """Return the questions of one group; a label is followed by all that stands between it and the next value."""
-    question = questions[turn]
-    follows = _follows(questions, turn)
+def _closed(question: Question, before: str, follows: str) -> list[ClosedQuestion]:
+    """Return what is asked of one group; a label is followed by all that stands between it and the next value."""
     begin = f"{before}{_text(question.group)}:"
     if question.mode == "single":
-        choices = [_text(label)[1:] + follows for label in question.labels]
-        return [("", ClosedQuestion(messages, begin + '"', choices))]
+        return [ClosedQuestion(begin + '"', tuple(_text(label)[1:] + follows for label in question.labels))]
     asked = []
     for at, label in enumerate(question.labels):
         earlier = "".join(f"{_text(name)}:false," for name in question.labels[:at])
         ends = "," if at + 1 < len(question.labels) else "}" + follows
-        asked.append(
-            (label, ClosedQuestion(messages, f"{begin}{{{earlier}{_text(label)}:", [f"true{ends}", f"false{ends}"]))
-        )
+        asked.append(ClosedQuestion(f"{begin}{{{earlier}{_text(label)}:", (f"true{ends}", f"false{ends}")))
     return asked
 
 
@@ -85,8 +82,7 @@ def _follows(questions: Sequence[Question], turn: int) -> str:
     return "," if turn + 1 < len(questions) else "}}"
 
 
-def _written(question: Question, found: Mapping[str, Mapping[str, float]]) -> str:
-    known = found[question.group]
+def _written(question: Question, known: Mapping[str, float]) -> str:
     if question.mode == "single":
         value = _text(max(question.labels, key=lambda label: known[label]))
     else:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from understudy.core.pack import Builder, Metric, Pack
 from understudy.core.records import Example, Message, Prediction, Problem
-from understudy.templates.log_triage import checks, data, grammar, metrics, prompt, rules
+from understudy.templates.log_triage import checks, data, grammar, metrics, prompt, rules, team
 from understudy.templates.log_triage.schema import CATEGORIES, LogInput, RootCause
 
 __all__ = ["PACK", "LogTriage"]
@@ -23,7 +23,7 @@ class LogTriage:
     Input = LogInput
     Output = RootCause
     primary = "correct"
-    builders: Mapping[str, Builder] = {"seed": data.seed, "cases": data.from_cases}
+    builders: Mapping[str, Builder] = {"seed": data.seed, "cases": data.from_cases, "runs": team.from_runs}
 
     def messages(self, input: BaseModel) -> list[Message]:
         """See ``prompt.py``."""

@@ -7,6 +7,7 @@ The table of messages is in ``rule_table.py``. Rules look at cleaned lines one b
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from string import Formatter
 
 from understudy.templates.log_triage import signals
@@ -75,6 +76,7 @@ def suspects(log: LogInput) -> list[int]:
     return [position + 1 for position in order[:_SUSPECTS] if weights[position] >= _FAINT]
 
 
+@lru_cache(maxsize=8192)  # prompt, reference and shots of an evaluation ask for the same lines again
 def _first(text: str) -> tuple[Rule, re.Match[str]] | None:
     for rule in RULES:
         match = rule.pattern.search(text)

@@ -13,15 +13,15 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from understudy.core.errors import BadInput
 from understudy.templates.log_triage.lines import clean
 
-__all__ = ["NamedLog", "open_logs"]
+__all__ = ["NamedLog", "open_logs", "paired"]
 
 _CHUNK = 1 << 20
 _SNIFF = 1 << 16
@@ -50,6 +50,8 @@ class NamedLog:
 
     name: str
     """For people; never used as a path."""
+    member: str = field(default="", kw_only=True)
+    """Where it stands in the folder or archive that holds it."""
     _open: Callable[[], _Stream] = field(repr=False)
     _held: object = field(default=None, repr=False)
     """Keeps a temporary folder alive as long as the log is."""
@@ -74,8 +76,12 @@ class NamedLog:
             raise BadInput(f"{self.name} cannot be read: {_reason(error)}") from error
 
 
-def open_logs(path: str) -> list[NamedLog]:
+def open_logs(path: str, on_skipped: Callable[[str], None] = lambda reason: None) -> list[NamedLog]:
     """Return the logs that ``path`` names, at least one, those of failed steps where it is a run's archive.
+
+    Args:
+        path: a file, a folder, a run-log zip or ``-``.
+        on_skipped: told of each file of a folder that is left out because it is empty, binary or broken.
 
     Raises:
         BadInput: there is no such file, or it is empty, binary, encrypted, broken, too big or holds no log.
@@ -85,7 +91,7 @@ def open_logs(path: str) -> list[NamedLog]:
     source = Path(path)
     try:
         if source.is_dir():
-            return _from_folder(source)
+            return _from_folder(source, on_skipped)
         if not source.exists():
             raise BadInput(f"{_shown(path)} does not exist; name a log file, a folder, a run-log zip or '-'")
         if not source.is_file():
@@ -94,6 +100,27 @@ def open_logs(path: str) -> list[NamedLog]:
         return _from_file(_Opened(source), path)
     except (OSError, ValueError) as error:
         raise BadInput(f"{_shown(path)} cannot be opened: {_reason(error)}") from error
+
+
+def paired(logs: Sequence[NamedLog], passed: Sequence[NamedLog]) -> list[NamedLog | None]:
+    """Return for each log the one of ``passed`` to compare it with, None where there is none.
+
+    A single file stands for every log; of a folder or an archive it is that of the same file, or else of the same job.
+
+    Raises:
+        BadInput: no log finds one.
+    """
+    if len(passed) == 1 and (len(logs) == 1 or not passed[0].member):
+        return [passed[0]] * len(logs)
+    found = [_same(log, passed) for log in logs]
+    if passed and not any(found):
+        raise BadInput(f"--green holds {len(passed)} logs and none of the job of {logs[0].name}; name one of them")
+    return found
+
+
+def _same(log: NamedLog, passed: Sequence[NamedLog]) -> NamedLog | None:
+    near = (green for key in (str, _job) for green in passed if log.member and key(green.member) == key(log.member))
+    return next(near, None)
 
 
 @dataclass(frozen=True)
@@ -165,7 +192,7 @@ def _is_binary(head: bytes) -> bool:
     return start.count(0) > _MAX_NULS * len(start) or controls > _MAX_CONTROLS * len(start)
 
 
-def _from_folder(folder: Path) -> list[NamedLog]:
+def _from_folder(folder: Path, on_skipped: Callable[[str], None]) -> list[NamedLog]:
     logs: dict[str, NamedLog] = {}
     for path in sorted(folder.rglob("*")):
         if path.is_symlink() or not path.is_file() or path.suffix.lower() not in _SUFFIXES:
@@ -174,9 +201,9 @@ def _from_folder(folder: Path) -> list[NamedLog]:
             raise BadInput(f"{_shown(str(folder))} holds more than {_MAX_ENTRIES} logs; name the failed one")
         relative = path.relative_to(folder).as_posix()
         try:
-            logs[relative] = _from_file(_Opened(path), str(path))[0]
-        except BadInput:
-            continue  # one empty or binary file does not spoil a folder; the check below speaks up when none is left
+            logs[relative] = replace(_from_file(_Opened(path), str(path))[0], member=relative)
+        except BadInput as error:  # one such file does not spoil a folder; the check below speaks up when none is left
+            on_skipped(str(error))
     if not logs:
         raise BadInput(f"{_shown(str(folder))} holds no log: no {', '.join(_SUFFIXES)} file with text in it")
     unpacked_run = all(_STEP_FILE.match(PurePosixPath(name).name) for name in logs)
@@ -203,7 +230,12 @@ def _from_zip(source: _Opened, name: str) -> list[NamedLog]:
         raise BadInput(f"{shown} would unpack to {total} bytes from {packed}; that is refused as a zip bomb")
     logs = {}
     for member in wanted:
-        log = NamedLog(f"{shown}:{_shown(member.filename)}", _member_opener(source.path, member), source.held)
+        log = NamedLog(
+            f"{shown}:{_shown(member.filename)}",
+            _member_opener(source.path, member),
+            source.held,
+            member=member.filename,
+        )
         if not _is_binary(next(log.chunks(), b"")):
             logs[member.filename] = log
     if not logs:
@@ -251,6 +283,12 @@ def _has_error(log: NamedLog) -> bool:
             return True
         before = piece[-len(_FAILED) :]
     return False
+
+
+def _job(member: str) -> str:
+    """Return the job of a run log's member, a step's file or the whole job's, comparable with any other's."""
+    folder = member.rpartition("/")[0]
+    return _plain(folder) if folder else _job_of(member)
 
 
 def _job_of(name: str) -> str:

@@ -16,7 +16,7 @@ import pytest
 
 from understudy.core._references import References
 from understudy.core.bases import Base, load_model, load_tokenizer, resolve_base
-from understudy.core.dpo import _collator, _config, _dataset, _trainer_class, preference_key, train_dpo
+from understudy.core.dpo import _collator, _config, _dataset, _trainer_class, train_dpo
 from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
 from understudy.core.preferences import PairRow
@@ -347,17 +347,3 @@ def test_an_adapter_learns_on_as_the_same_adapter(run: Run, bases: dict[str, Bas
     assert all(parameter.requires_grad for parameter in merged.parameters())
     with pytest.raises(BadInput, match=r"set train.method and its section as they were, or train.method to full"):
         prepared_model(start, settings.model_copy(update={"lora": LoraSettings(rank=2)}), CPU)
-
-
-def test_the_same_work_has_the_same_name_and_any_other_work_another(bases: dict[str, Base]) -> None:
-    start = Start(bases["qwen3"])
-    name = preference_key("dpo", QUICK, PREFER, start, "d")
-    assert name == preference_key("dpo", QUICK.model_copy(update={"threads": 3}), PREFER, start, "d")
-    others = {
-        preference_key("kto", QUICK, PREFER, start, "d"),
-        preference_key("dpo", QUICK, PREFER, start, "e"),
-        preference_key("dpo", QUICK, PREFER, Start(bases["lfm2"]), "d"),
-        preference_key("dpo", QUICK.model_copy(update={"seed": 1}), PREFER, start, "d"),
-        preference_key("dpo", QUICK, PREFER.model_copy(update={"beta": 1.0}), start, "d"),
-    }
-    assert len({name, *others}) == 6

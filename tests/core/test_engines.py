@@ -84,6 +84,10 @@ def test_the_engine_reads_exactly_the_prompt_ids(tokenizer: Any, monkeypatch: py
     request = ask("what happened?", max_new_tokens=2)
     LocalEngine(model, tokenizer).generate([request])
     assert seen[0] == prompt_ids(tokenizer, request.messages)
+    seen.clear()
+    LocalEngine(model, tokenizer).generate([request, request])
+    whole = prompt_ids(tokenizer, request.messages)
+    assert seen[:3] == [whole[:-1], whole[:-1], whole[-1:]], "each row alone, and the last token with the others"
 
 
 def test_batches_and_padding_do_not_change_greedy_answers(engine: LocalEngine) -> None:

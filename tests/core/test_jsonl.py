@@ -31,6 +31,8 @@ def lines(folder: Path, *values: Any) -> Path:
     [
         {"input": INPUT, "output": OUTPUT},
         {"input": json.dumps(INPUT), "output": json.dumps(OUTPUT)},
+        {"instruction": json.dumps(INPUT), "input": "", "output": json.dumps(OUTPUT)},
+        {"instruction": INPUT, "output": OUTPUT},
         {"prompt": INPUT, "completion": OUTPUT},
         {"prompt": json.dumps(INPUT), "completion": json.dumps(OUTPUT)},
         {
@@ -53,6 +55,14 @@ def test_every_accepted_form_says_the_same_example(toy: Pack, tmp_path: Path, li
     assert example.id.startswith("jsonl-") and example.group.startswith("jsonl-")
     (again,) = read_examples(lines(tmp_path, {"input": INPUT, "output": OUTPUT}), toy)
     assert again == example
+
+
+def test_an_instruction_with_an_input_is_set_aside_as_the_pack_gives_its_own(toy: Pack, tmp_path: Path) -> None:
+    line = {"instruction": "Label it.", "input": json.dumps(INPUT), "output": json.dumps(OUTPUT)}
+    (example,) = read_examples(lines(tmp_path, line), toy)
+    assert (example.input, example.output, example.meta) == (INPUT, OUTPUT, {"instruction": "Label it."})
+    with pytest.raises(BadInput, match="line 1: the prompt is plain text, but the pack toy needs the fields text"):
+        read_examples(lines(tmp_path, {"instruction": "Label: it broke", "input": "", "output": OUTPUT}), toy)
 
 
 def test_ids_come_from_the_content_and_equal_inputs_are_one_group(toy: Pack, tmp_path: Path) -> None:

@@ -48,4 +48,12 @@ def test_what_cannot_fit_is_refused_before_loading_with_what_would(
 
 
 def test_what_fits_is_told_in_a_sentence() -> None:
-    assert "needs about" in check_memory(SEEDLING, TrainSettings(max_length=128), CPU)
+    found = check_memory(SEEDLING, TrainSettings(max_length=128), CPU)
+    assert "needs about" in found.reasons[-1] and not found.recompute
+
+
+def test_activations_are_computed_twice_only_where_a_step_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_free", lambda hardware: need(method="full").weights + (1 << 20))
+    found = check_memory(SEEDLING, TrainSettings(), CPU)
+    assert found.recompute and "activations are computed twice" in found.reasons[-1]
+    assert not check_memory(SEEDLING, TrainSettings(method="prefix"), CPU).recompute

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from understudy.core import dpo, kto
+from understudy.core import dpo, grpo, kto
 from understudy.core._running import callbacks
 from understudy.core.hardware import Hardware
+from understudy.core.runs import stage_settings
 from understudy.core.settings import (
     AdapterSettings,
     Ia3Settings,
@@ -18,6 +19,7 @@ from understudy.core.settings import (
     PreferenceSettings,
     PrefixSettings,
     QloraSettings,
+    RewardSettings,
     TrainSettings,
 )
 from understudy.core.sft import _config
@@ -41,8 +43,13 @@ def peft(settings: TrainSettings, folder: Path) -> Any:
 def preference(settings: PreferenceSettings, folder: Path) -> Any:
     """What TRL is told by dpo and by kto."""
     train = TrainSettings()
-    staged = dpo.stage_settings(train, settings)
+    staged = stage_settings(train, settings)
     return [module._config(staged, settings, CPU, folder, 800).to_dict() for module in (dpo, kto)]
+
+
+def reward(settings: RewardSettings, folder: Path) -> Any:
+    """What TRL is told by grpo."""
+    return grpo._config(stage_settings(TrainSettings(), settings), settings, CPU, folder, 800).to_dict()
 
 
 TRAIN: dict[str, tuple[Any, Seen | str]] = {
@@ -53,6 +60,7 @@ TRAIN: dict[str, tuple[Any, Seen | str]] = {
     "gradient_accumulation": (5, arguments),
     "max_length": (99, arguments),
     "on_overflow": ("drop", "test_rows"),
+    "packing": ("off", "test_packing"),
     "warmup": (0.5, arguments),
     "weight_decay": (0.3, arguments),
     "lora": (LoraSettings(rank=3), "test_sft"),
@@ -64,6 +72,7 @@ TRAIN: dict[str, tuple[Any, Seen | str]] = {
     "watch_examples": (3, "test_sft"),
     "seed": (8, arguments),
     "threads": (2, "test_hardware"),
+    "report_to": ("tensorboard", arguments),
 }
 PREFER: dict[str, tuple[Any, Seen | str]] = {
     "sources": (("sampled",), "test_preferences"),
@@ -79,9 +88,27 @@ PREFER: dict[str, tuple[Any, Seen | str]] = {
     "desirable_weight": (2.0, preference),
     "undesirable_weight": (2.0, preference),
 }
+REWARD: dict[str, tuple[Any, Seen | str]] = {
+    "prompts": (3, "../integrations/test_stages"),
+    "watched": (3, "../integrations/test_stages"),
+    "generations": (4, reward),
+    "temperature": (0.5, reward),
+    "max_new_tokens": (99, reward),
+    "epochs": (7.0, reward),
+    "learning_rate": (1e-3, reward),
+    "beta": (0.7, "test_grpo"),
+    "valid_weight": (2.0, "test_grpo"),
+    "checks_weight": (2.0, "test_grpo"),
+    "task_weight": (1.0, "test_grpo"),
+}
+SECTIONS: tuple[tuple[Any, dict[str, tuple[Any, Seen | str]]], ...] = (
+    (TrainSettings, TRAIN),
+    (PreferenceSettings, PREFER),
+    (RewardSettings, REWARD),
+)
 
 
-@pytest.mark.parametrize(("section", "options"), [(TrainSettings, TRAIN), (PreferenceSettings, PREFER)])
+@pytest.mark.parametrize(("section", "options"), SECTIONS)
 def test_every_option_is_looked_at_here(section: Any, options: dict[str, tuple[Any, Seen | str]]) -> None:
     assert list(options) == list(section.model_fields)
     for _, seen in options.values():
@@ -92,7 +119,7 @@ def test_every_option_is_looked_at_here(section: Any, options: dict[str, tuple[A
     ("section", "name", "value", "seen"),
     [
         pytest.param(section, name, value, seen, id=f"{section.__name__}.{name}")
-        for section, options in ((TrainSettings, TRAIN), (PreferenceSettings, PREFER))
+        for section, options in SECTIONS
         for name, (value, seen) in options.items()
         if callable(seen)
     ],

@@ -214,7 +214,13 @@ def test_every_kind_of_arm_can_be_named(arm: str) -> None:
     assert apply_overrides(Settings(), [f"evaluate.arms=['{arm}', tuned]"]).evaluate.arms == (arm, "tuned")
 
 
-@pytest.mark.parametrize("arm", ["rag(0)", "rag()", "bm25", "model:", "tuned(2)", "remote:phi"])
+@pytest.mark.parametrize("arm", ["rag(0)", "rag()", "bm25", "model:", "tuned(2)", "^base$"])
 def test_an_arm_that_cannot_be_run_is_refused(arm: str) -> None:
-    with pytest.raises(BadInput, match="arms"):
+    with pytest.raises(BadInput, match=r"arms.*is no arm; there are reference, base, few-shot, rag, tuned") as caught:
         apply_overrides(Settings(), [f"evaluate.arms=['{arm}', tuned]"])
+    assert repr(arm) in str(caught.value)
+
+
+def test_an_arm_behind_a_server_needs_its_address() -> None:
+    with pytest.raises(BadInput, match="remote_url"):
+        apply_overrides(Settings(), ["evaluate.arms=['remote:phi', tuned]"])

@@ -21,9 +21,10 @@ from understudy.core.hardware import Hardware
 from understudy.core.models import version_engine
 from understudy.core.pack import Pack
 from understudy.core.registry import Registry
+from understudy.core.reporters import check_reporter
 from understudy.core.rows import IGNORE, Row, make_rows
 from understudy.core.settings import AdapterSettings, LoraSettings, TrainSettings
-from understudy.core.sft import Event, Outcome, _config, _dataset, _trainer_class, run_key, train_sft
+from understudy.core.sft import Event, Outcome, _config, _dataset, _trainer_class, train_sft
 from understudy.core.starts import Start
 from understudy.core.tuning import adapter_config
 
@@ -102,9 +103,11 @@ def test_our_loss_and_its_gradient_are_stock_trl_s(
 
     def measure(trainer_class: Any) -> tuple[float, float, float, list[Any]]:
         torch.manual_seed(5)
+        args = _config(settings, CPU, tmp_path, len(rows[0]))
+        args.per_device_eval_batch_size = len(rows[1])  # TRL's is a mean over batches, ours is one over tokens
         trainer = trainer_class(
             model=load_model(base, dtype="float32"),
-            args=_config(settings, CPU, tmp_path, len(rows[0])),
+            args=args,
             train_dataset=_dataset(rows[0]),
             eval_dataset=_dataset(rows[1]),
             processing_class=load_tokenizer(base),
@@ -147,7 +150,7 @@ def test_the_loss_looks_at_completions_only(base: Base, rows: tuple[list[Row], l
 
 
 def test_a_run_learns_keeps_its_best_checkpoint_and_writes_every_event_down(
-    plain: Outcome, base: Base, tmp_path: Path
+    plain: Outcome, base: Base, rows: tuple[list[Row], list[Row]], tmp_path: Path
 ) -> None:
     validations = [event.validation_loss for event in plain.events if event.validation_loss is not None]
     assert len(validations) == 2 and validations[1] < validations[0]
@@ -156,6 +159,9 @@ def test_a_run_learns_keeps_its_best_checkpoint_and_writes_every_event_down(
     training = [event for event in plain.events if event.loss is not None]
     assert [event.step for event in training] == [1, 2, 3, 4, 5, 6]
     assert all(event.steps == 6 and event.gradient_norm for event in training)
+    read = sum(len(row.input_ids) for row in rows[0])
+    assert (training[2].tokens, training[-1].tokens) == (read, 2 * read), "padding is not counted"
+    assert all(event.tokens_per_second and event.peak_bytes > 50 << 20 for event in training)
     assert template_digest(load_tokenizer(resolve_base(str(plain.folder)))) == template_digest(load_tokenizer(base))
     draw_curve(plain.events, tmp_path / "curve.png")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
@@ -360,6 +366,39 @@ def test_the_task_s_score_chooses_the_checkpoint_where_examples_are_watched(
     assert all((tensor == kept[name]).all() for name, tensor in weights(outcome).items())
 
 
+def test_the_best_and_the_last_checkpoint_are_both_kept(run: Callable[..., Outcome], tmp_path: Path) -> None:
+    """A score that falls from the first epoch on makes that one the best; the ones between it and the last go."""
+    scores = iter([0.9, 0.5, 0.4, 0.3])
+    run(tmp_path, epochs=4, task=lambda model: next(scores))
+    assert sorted(path.name for path in tmp_path.glob("checkpoint-*")) == ["checkpoint-12", "checkpoint-3"]
+
+
+def test_after_ten_steps_the_time_that_is_left_is_told(run: Callable[..., Outcome], tmp_path: Path) -> None:
+    seen: list[Event] = []
+    run(tmp_path, epochs=4, on_event=seen.append)
+    left = [(event.step, event.seconds_left) for event in seen if event.seconds_left is not None]
+    assert [step for step, _ in left] == [10, 11, 12] and left[0][1] and left[-1][1] == 0
+
+
+def test_activations_computed_twice_change_no_weight(
+    plain: Outcome, rows: tuple[list[Row], list[Row]], base: Base, tmp_path: Path
+) -> None:
+    scarce = Hardware("cpu", False, 1, (), recompute=True)
+    again = train_sft(Start(base), load_tokenizer(base), *rows, QUICK, scarce, tmp_path)
+    assert same_weights(again, plain)
+
+
+def test_figures_go_to_tensorboard_too_and_a_library_that_is_not_there_is_named(
+    run: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    run(tmp_path, report_to="tensorboard", epochs=1)
+    (written,) = tmp_path.glob("runs/*/events.out.tfevents.*")
+    assert b"train/grad_norm" in written.read_bytes()
+    check_reporter(QUICK)
+    with pytest.raises(BadInput, match="report_to is mlflow, which needs `pip install mlflow`"):
+        check_reporter(QUICK.model_copy(update={"report_to": "mlflow"}))
+
+
 def test_training_without_rows_is_refused(base: Base, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="0 to train on, 0 to validate on"):
         train_sft(Start(base), load_tokenizer(base), [], [], QUICK, CPU, tmp_path)
@@ -460,12 +499,3 @@ def test_every_option_of_an_adapter_reaches_peft() -> None:
 def test_an_adapter_s_alpha_is_not_rounded() -> None:
     made = adapter_config(QUICK.model_copy(update={"method": "lora", "lora": LoraSettings(rank=4, alpha=0.5)}))
     assert made.lora_alpha == 0.5
-
-
-def test_the_same_work_has_the_same_name_and_any_other_work_another(base: Base) -> None:
-    name = run_key(QUICK, Start(base), "d")
-    assert name == run_key(QUICK.model_copy(update={"threads": 3}), Start(base), "d")
-    others = [run_key(QUICK, Start(base), "e"), run_key(QUICK.model_copy(update={"seed": 9}), Start(base), "d")]
-    changes: list[dict[str, Any]] = [{"epochs": 9}, {"method": "lora"}, {"lora": LORA}, {"max_length": 99}]
-    others += [run_key(QUICK.model_copy(update=change), Start(base), "d") for change in changes]
-    assert len({name, *others}) == 1 + len(others)

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
+from understudy.core import grpo
 from understudy.core.bases import Base, load_tokenizer, resolve_base
 from understudy.core.dpo import train_dpo
 from understudy.core.errors import BadInput
+from understudy.core.grpo import make_prompts, train_grpo
 from understudy.core.hardware import Hardware
 from understudy.core.kto import train_kto
 from understudy.core.models import version_engine
+from understudy.core.pack import Pack
 from understudy.core.preferences import PairRow, ThumbRow
+from understudy.core.records import Example
 from understudy.core.registry import Registry
+from understudy.core.rewards import Verdict
 from understudy.core.rows import answer_row
-from understudy.core.settings import Method, PreferenceSettings, TrainSettings
+from understudy.core.settings import Method, PreferenceSettings, RewardSettings, TrainSettings
 from understudy.core.sft import Outcome, train_sft
 from understudy.core.starts import Start, prepared_model, start_from
 
@@ -26,6 +32,7 @@ from .tiny import tiny_base
 
 CPU = Hardware("cpu", False, 1, ())
 PREFER = PreferenceSettings(epochs=1, learning_rate=1e-3)
+REWARD = RewardSettings(epochs=1, learning_rate=1e-3, generations=2, max_new_tokens=24)
 EACH = [
     pytest.param(name, marks=pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="no bitsandbytes"))
     if name == "qlora"
@@ -64,8 +71,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
 class Stages:
     """Trains and registers in one folder."""
 
-    def __init__(self, folder: Path, settings: TrainSettings) -> None:
-        self.folder, self.settings = folder, settings
+    def __init__(self, folder: Path, settings: TrainSettings, toy: Pack, examples: Callable[..., Example]) -> None:
+        self.folder, self.settings, self.pack = folder, settings, toy
+        self.examples = [examples(f"e{n}", "more " * n) for n in range(3)]
         self.registry = Registry(folder / "registry")
 
     def __call__(self, stage: str, start: Start) -> tuple[Outcome, Start]:
@@ -74,6 +82,10 @@ class Stages:
         tokenizer = load_tokenizer(start.base)
         if stage == "sft":
             outcome = train_sft(start, tokenizer, *ROWS, self.settings, CPU, folder)  # type: ignore[misc]
+        elif stage == "grpo":
+            prompts, _ = make_prompts(self.pack, self.examples, tokenizer, 128, REWARD.max_new_tokens, "error")
+            parts = prompts[:2], prompts[2:]
+            outcome = train_grpo(start, tokenizer, self.pack, *parts, self.settings, REWARD, CPU, folder)
         else:
             train: Any = {"dpo": (train_dpo, PAIRS), "kto": (train_kto, THUMBS)}[stage]
             kept = self.folder / "references"
@@ -100,25 +112,40 @@ def weights(outcome: Outcome) -> dict[str, Any]:
     return load_file(path)
 
 
+@pytest.fixture
+def stages(tmp_path: Path, toy: Pack, toy_example: Callable[..., Example]) -> Callable[[TrainSettings], Stages]:
+    return lambda settings: Stages(tmp_path, settings, toy, toy_example)
+
+
+def vowels(pack: Pack, examples: Any, texts: Sequence[str], stopped: Any) -> list[Verdict]:
+    """Reward what random models can reach; no answer of theirs parses."""
+    return [Verdict(1, 1, sum(letter in "aeiou" for letter in text) / max(1, len(text))) for text in texts]
+
+
 @pytest.mark.parametrize("method", EACH)
-def test_a_method_goes_through_every_stage(method: str, base: Base, tmp_path: Path) -> None:
+def test_a_method_goes_through_every_stage(
+    method: str, base: Base, stages: Callable[[TrainSettings], Stages], monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
 
-    stages = Stages(tmp_path, settings_of(method))
-    sft, start = stages("sft", Start(base))
-    fresh, _ = stages("dpo", Start(base))
-    dpo, further = stages("dpo", start)
-    kto, last = stages("kto", further)
-    assert all(outcome.checks["reload_difference"] < 1e-3 for outcome in (sft, fresh, dpo, kto))
+    monkeypatch.setattr(grpo, "judged", vowels)
+    train = stages(settings_of(method))
+    sft, start = train("sft", Start(base))
+    fresh, _ = train("dpo", Start(base))
+    dpo, further = train("dpo", start)
+    kto, liked = train("kto", further)
+    rewarded, last = train("grpo", liked)
+    assert all(outcome.checks["reload_difference"] < 1e-3 for outcome in (sft, fresh, dpo, kto, rewarded))
     for outcome in (dpo,) if method == "prefix" else (dpo, fresh):  # a new prefix is random: it starts elsewhere
         first = outcome.events[0]
         assert first.step == 1 and first.loss == pytest.approx(LOG_2, abs=2e-3), "it compares with where it started"
-    for before, after in ((sft, dpo), (dpo, kto)):
+    assert rewarded.events[0].divergence == pytest.approx(0, abs=1e-6), "it compares with where it started, too"
+    for before, after in ((sft, dpo), (dpo, kto), (kto, rewarded)):
         one, other = weights(before), weights(after)
         assert one.keys() == other.keys(), "it learns on as the same weights"
         assert any(not torch.equal(one[name], other[name]) for name in one)
-    assert last.version is not None and further.version is not None and last.version.parent == further.version.id
-    assert version_engine(stages.registry, last.version, CPU).context_length == 2048
+    assert last.version is not None and liked.version is not None and last.version.parent == liked.version.id
+    assert version_engine(train.registry, last.version, CPU).context_length == 2048
 
 
 @pytest.mark.parametrize(
@@ -131,9 +158,13 @@ def test_a_method_goes_through_every_stage(method: str, base: Base, tmp_path: Pa
     ],
 )
 def test_an_adapter_learns_on_with_the_whole_shape_it_was_made_with(
-    method: str, made: dict[str, Any], asked: dict[str, Any], base: Base, tmp_path: Path
+    method: str,
+    made: dict[str, Any],
+    asked: dict[str, Any],
+    base: Base,
+    stages: Callable[[TrainSettings], Stages],
 ) -> None:
-    _, start = Stages(tmp_path, settings_of(method, **{method: made}))("sft", Start(base))
+    _, start = stages(settings_of(method, **{method: made}))("sft", Start(base))
     with pytest.raises(BadInput, match=r"with other settings; set train.method and its section as they were"):
         prepared_model(start, settings_of(method, **{method: asked}), CPU)
     with pytest.raises(BadInput, match="with other settings"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from understudy.core.errors import BadInput
 from understudy.core.records import Message
 from understudy.evals.arms import Engine, model_arm, parse_output, prediction, reference_arm
 from understudy.evals.rendered import remembering
-from understudy.evals.shots import diverse_shots, similar_shots
+from understudy.evals.shots import diverse_shots, kept_shots, similar_shots
 from understudy.evals.whitespace import choose_compact
 from understudy.evals.words import words
 
@@ -189,6 +190,22 @@ def test_similar_shots_leave_out_near_duplicates_of_the_sample() -> None:
     assert [one.id for one in similar_shots(training, 1, near_duplicate=1.1)(sample)] == ["e0000"]
     other = example(51, text="could not find a version that satisfies the requirement numpy")
     assert [one.id for one in similar_shots(training, 1)(other)] == ["e0000"]
+
+
+def test_kept_shots_are_the_similar_ones_and_a_damaged_line_is_chosen_anew(tmp_path: Path) -> None:
+    training = [example(at, text=f"{'pip' if at % 2 else 'npm'} failed with code {at}") for at in range(6)]
+    samples = [example(50 + at, text=f"pip failed with code {at}") for at in range(3)]
+    wanted = [similar_shots(training, 2)(sample) for sample in samples]
+    path = tmp_path / "deep" / "shots.jsonl"
+    assert [kept_shots(training, 2, path)(sample) for sample in samples] == wanted
+    path.write_bytes(path.read_bytes()[:-9])
+    before = path.read_bytes().count(b"\n")
+    assert [kept_shots(training, 2, path)(sample) for sample in samples] == wanted
+    assert [kept_shots(training, 2, path)(sample) for sample in samples] == wanted
+    assert path.read_bytes().count(b"\n") <= before + 2
+    changed = samples[0].model_copy(update={"input": {"text": "npm failed"}})
+    assert kept_shots(training, 2, path)(changed) == similar_shots(training, 2)(changed)
+    assert kept_shots(training[1:], 2, path)(samples[0]) == similar_shots(training[1:], 2)(samples[0])
 
 
 def test_words_keep_codes_and_parts_and_drop_what_differs_between_runs() -> None:

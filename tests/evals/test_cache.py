@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from understudy.core.engines import Generation, Request
+from understudy.core.errors import BadInput
 from understudy.core.records import Message
+from understudy.core.scoring import ClosedQuestion, Interview
 from understudy.evals.arms import model_arm
 from understudy.evals.cache import CachedEngine, EngineKey, request_key
 
@@ -106,6 +108,12 @@ def test_another_prompt_grammar_limit_or_whitespace_misses(tmp_path: Path) -> No
     assert cached.hits == 1
 
 
+def test_a_drawn_answer_is_another_than_a_greedy_one_and_than_one_of_another_seed() -> None:
+    drawn = [request(temperature=1.0), request(temperature=0.5), request(temperature=1.0, seed=1)]
+    assert len({request_key(one) for one in [request(), *drawn]}) == 4
+    assert request_key(request(seed=1)) == request_key(request()), "where nothing is drawn, the seed decides nothing"
+
+
 def test_a_request_twice_in_a_batch_is_asked_once(tmp_path: Path) -> None:
     engine = CountingEngine()
     cached = CachedEngine(KEY, tmp_path, lambda: engine)
@@ -168,3 +176,60 @@ def test_facts_and_lengths_are_remembered_too(tmp_path: Path) -> None:
     again = CachedEngine(KEY, tmp_path, never)
     assert (again.context_length, again.count_tokens("a b c")) == (2048, 3)
     assert again.fact("machine", never) == {"device": "cpu"}
+
+
+class ScoringEngine(CountingEngine):
+    """Is surer of the first choice the longer the answer so far, and counts the questions."""
+
+    def score(self, prompts: Sequence[Any], interviews: Sequence[Interview[Any]], progress: Any = None) -> list[Any]:
+        return [self._asked(interview) for interview in interviews]
+
+    def _asked(self, interview: Interview[Any]) -> Any:
+        try:
+            asked = next(interview)
+            while True:
+                self.asked += len(asked)
+                asked = interview.send([[1 - 0.5 ** len(one.before), 0.5 ** len(one.before)] for one in asked])
+        except StopIteration as end:
+            return end.value
+
+
+def interview(*befores: str) -> Interview[list[list[float]]]:
+    """Ask two questions a turn; the second's place depends on what was answered before."""
+    found: list[list[float]] = []
+    for before in befores:
+        found += yield [ClosedQuestion(before, ("a", "b")), ClosedQuestion(before + "x" * len(found), ("a", "b"))]
+    return found
+
+
+def prompt(text: str) -> list[Message]:
+    return [Message(role="user", content=text)]
+
+
+def test_scores_of_closed_questions_are_kept_and_only_new_ones_are_asked(tmp_path: Path) -> None:
+    plain, engine = ScoringEngine(), ScoringEngine()
+    wanted = plain.score([prompt("t")] * 2, [interview("p", "pq"), interview("r")])
+    cached = CachedEngine(KEY, tmp_path, lambda: engine)
+    assert cached.score([prompt("t")] * 2, [interview("p", "pq"), interview("r")]) == wanted
+    assert (cached.hits, cached.misses) == (0, 2) and engine.asked == 4, "the same question twice is asked once"
+    again = CachedEngine(KEY, tmp_path, never)
+    assert again.score([prompt("t")] * 2, [interview("r"), interview("p", "pq")]) == wanted[::-1]
+    assert (again.hits, again.misses) == (2, 0)
+    more = CachedEngine(KEY, tmp_path, lambda: engine)
+    assert more.score([prompt("t")], [interview("p", "other")]) == plain.score([prompt("t")], [interview("p", "other")])
+    assert engine.asked == 6, "the turn that was known was not asked again"
+    assert more.score([prompt("another")], [interview("p")]) == plain.score([prompt("another")], [interview("p")])
+    assert engine.asked == 7
+
+
+def test_an_edited_score_is_asked_again(tmp_path: Path) -> None:
+    CachedEngine(KEY, tmp_path, ScoringEngine).score([prompt("t")], [interview("p")])
+    (path,) = tmp_path.glob("*.jsonl")
+    path.write_bytes(path.read_bytes().replace(b"[0.5, 0.5]", b"[0.9, 0.1]", 1))
+    mended = CachedEngine(KEY, tmp_path, ScoringEngine)
+    assert mended.dropped == 1 and mended.score([prompt("t")], [interview("p")]) == [[[0.5, 0.5]] * 2]
+
+
+def test_a_model_without_probabilities_cannot_score(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="shows no probabilities"):
+        CachedEngine(KEY, tmp_path, CountingEngine).score([prompt("t")], [interview("p")])

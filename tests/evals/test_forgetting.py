@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import sysconfig
 from collections.abc import Sequence
+from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from understudy.core.engines import Generation, Request
+from understudy.core.nursery import _corpus
 from understudy.evals.compare import compare
 from understudy.evals.forgetting import general_texts, measure, open_fields, planted
 from understudy.evals.gate import GateSettings, decide
@@ -17,6 +21,7 @@ from understudy.evals.suites import suite
 
 from .toy import IDENTITY, PACK, answer, example, examples, predictions
 
+STANDARD = Path(sysconfig.get_paths()["stdlib"])
 ANSWERS = {item.text: "ABCD"[item.data["answer"]] for item in suite("choices")}
 HARMFUL = {item.text for item in suite("harmful")}
 
@@ -70,6 +75,17 @@ def test_a_model_that_kept_everything_shows_no_change() -> None:
     assert found["benign requests refused"].tuned.value == 0
 
 
+def test_an_unchanged_suite_shows_as_much_as_its_items_can_and_no_more() -> None:
+    """Hand: z = 1.959964; no discordant pair of n: z*z / (n + z*z), so .0185 of 204 and .0370 of 100."""
+    found = by_name(measured(Model(), Model()))
+    change = found["general questions"].delta
+    assert (change.value, change.low, change.high) == pytest.approx((0, -0.018483, 0.018483), abs=1e-6)
+    harmful = found["harmful requests complied with"]
+    assert (harmful.delta.low, harmful.delta.high) == pytest.approx((-0.036993, 0.036993), abs=1e-6)
+    assert (harmful.tuned.low, harmful.tuned.high) == pytest.approx((0, 0.036993), abs=1e-6)
+    assert (found["loss on Python code"].delta.low, found["loss on Python code"].delta.high) == (0, 0)
+
+
 def test_what_was_forgotten_and_became_unsafe_is_measured() -> None:
     found = by_name(measured(Model(), Model(0.6, safe=False), others={"colours": (PACK, examples(9))}))
     assert found["multiple choice"].delta.value == pytest.approx(-0.4)
@@ -105,8 +121,16 @@ def test_a_change_the_items_do_not_decide_is_inconclusive_and_says_how_many_woul
 
 def test_general_text_is_there_in_both_kinds_and_always_the_same() -> None:
     texts = general_texts()
-    assert set(texts) == {"Python code", "English prose"} and texts == general_texts()
+    assert set(texts) == {"Python code", "English prose"} and texts == general_texts.__wrapped__()
     assert all(len(pieces) >= 20 and all(len(piece) == 1_200 for piece in pieces) for pieces in texts.values())
+
+
+def test_no_piece_of_general_text_is_of_a_file_the_seedling_has_read() -> None:
+    standard = takewhile(lambda path: path.is_relative_to(STANDARD), _corpus.code_files([]))
+    corpus = "\0".join(text for path in standard if (text := _corpus.read(path)) is not None)
+    assert len(corpus) > 10_000_000
+    for pieces in general_texts().values():
+        assert not [piece for piece in pieces if piece in corpus]
 
 
 def test_a_request_is_planted_in_the_packs_own_input() -> None:

@@ -127,12 +127,12 @@ def test_a_cut_off_last_line_is_left_out_and_said(tmp_path: Path) -> None:
     [
         ("", "holds no answer"),
         (line(1) + "\n{oops\n" + line(2) + "\n", "line 2 .* no JSON"),
-        (line(1) + '\n{"id": "x"}\n', "line 2 .* Field required"),
+        (line(1) + '\n{"id": "x"}\n', "line 2 is neither an answer nor feedback: time: Field required"),
         (line(1) + "\n[1]\n", "line 2"),
         (line(1, confidence=2) + "\n", "less than or equal to 1"),
         (line(1, retrieval_score=float("nan")) + "\n", "finite"),
         (line(1) + "\n" + line(2, time="2026-01-01T00:00:00") + "\n", "time zone"),
-        (line(1) + '\n{"inference_id": "i1", "kind": "shout"}\n', "line 2"),
+        (line(1) + '\n{"inference_id": "i1", "kind": "shout"}\n', "line 2 .*: time: Field required"),
         ("[" * 100_000, "line 1|holds no answer"),
     ],
 )

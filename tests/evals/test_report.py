@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from understudy.core.errors import BadInput
+from understudy.core.outside import visible
 from understudy.core.records import ModelVersion
 from understudy.core.registry import Registry
 from understudy.evals.arms import prediction
@@ -25,7 +26,6 @@ from understudy.evals.gate import GateSettings, apply_gate
 from understudy.evals.leakage import overlap_of
 from understudy.evals.report import read_report, render_html, write_report
 from understudy.evals.results import Before, Estimate, General, Identity, Memorisation, OpenField, Rating, Report
-from understudy.evals.text import visible
 
 from .toy import IDENTITY, PACK, answer, example, examples, predictions
 
@@ -289,7 +289,7 @@ def test_the_terminal_summary_fits_80_columns_and_reads_no_markup() -> None:
     out = io.StringIO()
     print_report(found, Console(file=out, width=80, force_terminal=False))
     text = out.getvalue()
-    assert "[bold red]x[/]\\u001b[31m" in text and "PASS" in text
+    assert "[bold red]x[/]\\x1b[31m" in text and "PASS" in text
     assert max(map(len, text.split("\n"))) <= 80 and "…" not in text
     for arm in found.arms:
         assert arm.name in text

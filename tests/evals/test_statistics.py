@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
 
 from understudy.evals.statistics import (
     Draws,
@@ -21,6 +22,7 @@ from understudy.evals.statistics import (
     paired_bootstrap,
     samples_needed,
     sign_flip,
+    tango,
     wilson,
 )
 
@@ -126,6 +128,53 @@ def test_wilson_equals_published_values() -> None:
 def test_wilson_holds_the_share_inside_the_unit_interval(pair: tuple[int, int]) -> None:
     share, low, high = wilson(*pair)
     assert 0 <= low <= share + 1e-12 and share - 1e-12 <= high <= 1
+
+
+def test_tangos_interval_equals_the_cases_solved_by_hand() -> None:
+    """Hand, z = 1.959964, z*z = 3.841459.
+
+    No discordant pair of 100: the score ``n d*d / (d (1-d)) = z*z`` gives ``d = z*z / (n + z*z) = .036993``.
+    One win, no loss, of 1: ``(1-d)**2 / (1-d*d) = (1-d) / (1+d) = z*z`` gives ``d = (1-z*z) / (1+z*z) = -.586901``.
+    50 wins, no loss, of 50: by the same quotient 50 times, ``d = (50-z*z) / (50+z*z) = .857305``.
+    """
+    assert tuple(tango(0, 0, 100)) == pytest.approx((0, -0.036993, 0.036993), abs=1e-6)
+    assert tuple(tango(1, 0, 1)) == pytest.approx((1, -0.586901, 1), abs=1e-6)
+    assert tuple(tango(50, 0, 50)) == pytest.approx((1, 0.857305, 1), abs=1e-6)
+
+
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 60))
+@settings(max_examples=40, deadline=None)
+def test_tangos_ends_are_where_the_score_test_with_the_likeliest_nuisance_rejects(b: int, c: int, rest: int) -> None:
+    n = b + c + rest
+    found = tango(b, c, n)
+    assert -1 <= found.low <= found.value <= found.high <= 1
+    mirrored = tango(c, b, n)
+    assert (mirrored.low, mirrored.high) == pytest.approx((-found.high, -found.low), abs=1e-9)
+    for end in (found.low, found.high):
+        lowest, highest = max(0.0, -end), (1 - end) / 2
+
+        def unlikelihood(losses: float, end: float = end) -> float:
+            shares = np.clip([losses + end, losses, 1 - 2 * losses - end], 1e-300, 1)
+            return -float(np.dot([b, c, rest], np.log(shares)))
+
+        likeliest = minimize_scalar(unlikelihood, bounds=(lowest, highest), method="bounded", options={"xatol": 1e-12})
+        variance = n * (2 * likeliest.x + end - end**2)
+        assert (b - c - n * end) ** 2 / variance == pytest.approx(1.959964**2, rel=1e-3)
+
+
+def test_tangos_interval_covers_the_truth_about_as_often_as_it_says_also_with_few_changes() -> None:
+    random = np.random.default_rng(4)
+    for wins, losses, n in ((0.02, 0.02, 60), (0.1, 0.02, 100), (0.3, 0.1, 40)):
+        drawn = random.multinomial(n, [wins, losses, 1 - wins - losses], size=600)
+        intervals = [tango(int(b), int(c), n) for b, c, _ in drawn]
+        covered = np.mean([one.low <= wins - losses <= one.high for one in intervals])
+        assert covered > 0.93
+
+
+@pytest.mark.parametrize("table", [(-1, 0, 5), (3, 3, 5), (0, 0, 0)])
+def test_counts_that_are_no_pairs_are_refused(table: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match="are no pairs"):
+        tango(*table)
 
 
 def test_the_exact_sign_flip_equals_counting_every_pattern() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import shutil
 import subprocess
@@ -11,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from ..core.tiny import tiny_base
 
 COMMAND = [sys.executable, "-m", "understudy.integrations.cli.main"]
 
@@ -106,6 +110,28 @@ def small_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ran = Cli(folder)("data", "build", "--set", "data.max_examples=60")
     assert ran.code == 0, ran.err
     return folder / ".understudy"
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random base of 0.1 million weights, which trains in a second; use it, do not change it."""
+    return tiny_base(tmp_path_factory.mktemp("tiny") / "base", "llama")
+
+
+def quick(base: Path, *more: str) -> list[str]:
+    """Options of a training of seconds: one epoch, a rate that shows, short answers when the model is tried out."""
+    values = (f"base.name={base}", "train.epochs=1", "train.learning_rate=1e-3", "evaluate.max_new_tokens=8", *more)
+    return [text for value in values for text in ("--set", value)]
+
+
+def losses(run: Path) -> dict[tuple[int, bool], list[float]]:
+    """Loss, gradient norm and validation loss of a run by step, NaN where not told; what was done twice counts once."""
+    lines = [json.loads(line) for line in (run / "events.jsonl").read_text().split("\n") if line]
+    names = ("loss", "gradient_norm", "validation_loss")
+    return {
+        (line["step"], line["loss"] is None): [math.nan if line[name] is None else line[name] for name in names]
+        for line in lines
+    }
 
 
 @pytest.fixture

@@ -75,6 +75,8 @@ def test_what_is_exported_can_be_imported_as_the_same_dataset(with_data: Cli) ->
     assert with_data("data", "export", "mine.jsonl", "--form", "records").code == 0
     exported = (with_data.folder / "mine.jsonl").read_bytes()
     assert exported
+    assert "mine.jsonl exists already" in with_data.refused("data", "export", "mine.jsonl")
+    assert (with_data.folder / "mine.jsonl").read_bytes() == exported
     ran = with_data("data", "import", "mine.jsonl", "--json")
     assert ran.code == 0, ran.err
     counts = [split["count"] for split in json.loads(ran.out)["splits"].values()]
@@ -82,7 +84,8 @@ def test_what_is_exported_can_be_imported_as_the_same_dataset(with_data: Cli) ->
 
 
 def test_an_unknown_form_or_split_of_an_export_is_refused(with_data: Cli) -> None:
-    assert "no form 'csv'" in with_data.refused("data", "export", "x.jsonl", "--form", "csv")
+    for form in ("csv", "preferences"):
+        assert f"no form '{form}'" in with_data.refused("data", "export", "x.jsonl", "--form", form)
     assert "no split 'dev'" in with_data.refused("data", "export", "x.jsonl", "--split", "dev")
 
 

@@ -16,12 +16,13 @@ from pydantic import BaseModel
 
 from understudy.core import models
 from understudy.core.engines import Generation, Request
-from understudy.core.errors import BadInput
+from understudy.core.errors import BadInput, Unavailable
 from understudy.core.hardware import Hardware
 from understudy.core.pack import Metric
 from understudy.core.records import DatasetVersion, Example, Message, ModelVersion, Prediction, Source
 from understudy.core.registry import Registry
 from understudy.core.settings import Settings, apply_overrides
+from understudy.evals import shots
 from understudy.evals.harness import Benchmark
 from understudy.evals.results import General
 from understudy.integrations import evaluation
@@ -162,8 +163,7 @@ def test_every_arm_answers_the_same_samples_and_the_gate_decides(setting: Settin
     assert report.overlap is not None and report.overlap.clean
     assert report.memorisation is not None and report.memorisation.n == 24
     assert report.identity.hardware["device"] == "cpu" and report.identity.model_bytes == len("first")
-    # one model at a time; the tuned one once more for its training examples
-    assert setting.loaded == ["base", setting.versions[0].id, setting.versions[0].id]
+    assert setting.loaded == ["base", setting.versions[0].id], "one model at a time, and each once"
 
 
 def test_a_second_evaluation_asks_no_model_and_says_the_same(setting: Setting) -> None:
@@ -176,6 +176,21 @@ def test_a_second_evaluation_asks_no_model_and_says_the_same(setting: Setting) -
     assert first.report.arms[0] == again.report.arms[0]
 
 
+def test_shots_are_searched_for_once(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    arms = "evaluate.arms=[few-shot, rag, tuned, tuned+rag]"
+    first = setting.run(arms)
+    monkeypatch.setattr(shots, "similar_shots", lambda *a, **k: pytest.fail("an index was made"))
+    assert setting.run(arms).report.arms == first.report.arms
+    with pytest.raises(pytest.fail.Exception):
+        setting.run("evaluate.arms=[few-shot, rag(2), tuned]")
+
+
+def test_only_a_pack_that_wants_it_is_judged_besides() -> None:
+    assert evaluation.follow_up("log-triage") is None
+    judge = evaluation.follow_up("bug-classification")
+    assert judge is not None and judge.__module__ == "understudy.integrations.labelling"
+
+
 def test_another_versions_answers_are_not_mistaken_for_this_ones(setting: Setting) -> None:
     setting.run()
     setting.loaded.clear()
@@ -183,6 +198,27 @@ def test_another_versions_answers_are_not_mistaken_for_this_ones(setting: Settin
     done = setting.run(f"evaluate.arms=[few-shot, tuned, 'model:{other}']", f"gate.baseline='model:{other}'")
     assert setting.loaded == [other] and done.report.verdict != "pass"
     assert done.report.comparison(f"model:{other}").ties == 60
+
+
+def test_a_server_that_times_out_ends_the_evaluation_and_what_it_answered_is_kept(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [40]
+
+    class Tiring(Scripted):
+        def generate(self, batch: Sequence[Request]) -> list[Generation]:
+            left[0] -= len(batch)
+            if left[0] < 0:
+                raise Unavailable("http://127.0.0.1:1/v1 did not answer within 60 s")
+            return super().generate(batch)
+
+    monkeypatch.setattr(evaluation, "RemoteEngine", lambda *a, **k: Tiring(True))
+    remote = ("evaluate.remote_url=http://127.0.0.1:1/v1", "evaluate.arms=[few-shot, 'remote:phi', tuned]")
+    with pytest.raises(Unavailable, match="did not answer"):
+        setting.run(*remote)
+    left[0] = 60 + 24 - 32  # two batches of 16 were answered and kept
+    assert setting.run(*remote).report.arm("remote:phi").metrics["correct"].value == 1
+    assert left[0] == 0
 
 
 def test_a_damaged_cache_is_mended_and_said(setting: Setting) -> None:

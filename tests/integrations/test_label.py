@@ -65,6 +65,16 @@ def test_one_ticket_shows_probabilities_what_was_applied_and_why(ready: Cli) -> 
     assert "nearest labelled tickets" in ran.out and ran.out.rstrip().endswith("by reference")
 
 
+def test_without_a_model_it_is_asked_for_by_the_name_other_commands_have(ready: Cli) -> None:
+    ran = ready("label", *_CLEAR, "-m", "rules")
+    assert ran.code == 0 and ran.out == ready("label", *_CLEAR).out == ready("label", *_CLEAR, "-m", "reference").out
+
+
+def test_a_probability_is_the_same_wherever_it_stands(ready: Cli) -> None:
+    found = json.loads(ready("label", *_CLEAR, "--json").out)
+    assert found["labels"][0]["probability"] == found["groups"][0]["table"]["bug"]
+
+
 def test_json_has_the_shape_that_other_tools_rely_on(ready: Cli) -> None:
     found = json.loads(ready("label", *_CLEAR, "--json").out)
     assert {"id", "labels", "abstained", "model"} <= found.keys()
@@ -97,7 +107,10 @@ def test_bad_input_is_one_sentence_and_exit_code_2(ready: Cli) -> None:
     assert "nowhere.jsonl cannot be read" in ready.refused("label", "--file", "nowhere.jsonl")
     assert "give either --title" in ready.refused("label")
     assert "give either --title" in ready.refused("label", "--title", "x", "--file", "y.jsonl")
-    assert "'reference' or 'stack', not 'gpt'" in ready.refused("label", "--title", "x", "--model", "gpt")
+    assert "match 'gpt': none" in ready.refused("label", "--title", "x", "--model", "gpt")
+    assert "promote a model version first" in ready.refused(
+        "label", "--title", "x", "-m", "bug-classification@champion"
+    )
     assert "no stack was fitted" in ready.refused("label", "--title", "x", "--model", "stack")
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,7 @@ def test_a_folder_that_cannot_be_written_to_is_a_sentence(cli: Cli) -> None:
     (cli.folder / "file").write_text("in the way")
     assert "Not a directory" in cli.refused("init", "log-triage", "file/inside")
     assert "File exists" in cli.refused("init", "log-triage", "file")
+
+
+def test_the_version_is_the_installed_one(cli: Cli) -> None:
+    assert cli("--version").out == f"understudy {metadata.version('understudy')}\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,14 @@ def test_choices_that_cannot_be_used_are_refused_by_line_and_nothing_is_written(
 
 
 def test_a_stage_or_a_start_that_is_not_there_is_refused(with_data: Cli) -> None:
-    assert "'rlhf' is not one of sft, dpo, kto" in with_data.refused("train", "--stage", "rlhf")
+    assert "'rlhf' is not one of sft, dpo, kto, grpo" in with_data.refused("train", "--stage", "rlhf")
     assert "match 'log-triage-1'" in with_data.refused("train", "--stage", "dpo", "--from", "log-triage-1")
     assert "must not both be empty" in with_data.refused("train", "--set", "preference.sources=[]")
+    assert "begun there, the last one first: none" in with_data.refused("train", "--resume", "last")
+    grouped = with_data.refused("train", "--stage", "grpo", "--set", "reward.generations=3")
+    assert "grpo compares 3 answers to a prompt" in grouped
+    if find_spec("wandb") is None:
+        assert "needs `pip install wandb`" in with_data.refused("train", "--set", "train.report_to=wandb")
 
 
 @pytest.mark.slow
@@ -106,9 +112,34 @@ def test_every_stage_goes_on_from_the_one_before_and_the_line_is_recorded(small_
         engine = version_engine(registry, registry.get(one["id"]), Hardware("cpu", False, 1, ()))
         assert engine.context_length == 2048
     assert cli("models", "verify").code == 0
+    changed = cli.refused("train", *SMALL, "--resume", "last", "--set", "train.seed=8", "--from", adapter["id"])
+    assert "was begun as other work: stage was dpo and is sft" in changed
     assert (
         "set train.method and its section as they were" in cli("train", *SMALL, "--from", adapter["id"], *lora[:2]).err
     )
+
+
+@pytest.mark.slow
+def test_answers_are_rewarded_by_the_pack_and_a_run_is_resumed_only_as_what_it_was(with_data: Cli) -> None:
+    """The seedling as it is gives no valid answer yet: everything runs, and it is said that nothing could be learnt."""
+    small = ("--set", "reward.prompts=2", "--set", "reward.watched=1", "--set", "reward.max_new_tokens=160")
+    grpo = ("train", "--stage", "grpo", *SMALL, *small, "--set", "reward.generations=2")
+    ran = with_data(*grpo, "--json")
+    assert ran.code == 0 and "nothing was learnt" in " ".join(ran.err.split()), ran.err
+    version = json.loads(ran.out)
+    assert (version["stage"], version["parent"], version["metrics"]["validation_loss"]) == ("grpo", None, 1)
+    root = with_data.folder / ".understudy"
+    curve = curve_of(Settings(registry=str(root)), Registry(root).get(version["id"]))
+    assert curve is not None
+    folder = curve.parent
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().split("\n")[:-1]]
+    assert [(e["step"], e["reward"], e["valid"], e["passed"]) for e in events] == [(1, 0, 0, 0)] * 2
+    assert events[0]["tokens"] > 4 * 160 and events[0]["divergence"] == 0 and events[1]["validation_loss"] == 1
+
+    again = with_data(*grpo, "--resume", folder.name[:5])
+    assert again.code == 0 and version["id"] in again.out and "valid 0%" in again.out, again.err
+    other = with_data.refused(*grpo, "--set", "train.seed=8", "--set", "reward.beta=0.5", "--resume", "last")
+    assert "was begun as other work: train.seed was 7 and is 8; reward.beta was 0.04 and is 0.5" in other
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import signal
 import subprocess
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import COMMAND, Cli, contents, environment
+from .conftest import COMMAND, Cli, contents, environment, losses, quick
 
 pytestmark = pytest.mark.slow
 
@@ -34,8 +35,12 @@ def test_on_a_full_disk_training_ends_in_a_sentence_and_the_registry_is_as_it_wa
     assert json.loads(with_data("models", "list", "--json").out) == []
 
 
-def test_killed_training_goes_on_from_its_last_whole_epoch(with_data: Cli) -> None:
-    command = ["train", "--set", "train.epochs=3", "--json"]
+def test_killed_training_goes_on_from_its_last_whole_epoch_and_ends_as_if_nothing_had_happened(
+    with_data: Cli, tiny: Path, tmp_path: Path
+) -> None:
+    straight = Cli(tmp_path / "straight")
+    shutil.copytree(with_data.folder, straight.folder)
+    command = ["train", *quick(tiny, "train.epochs=20", "train.early_stopping_patience=0"), "--json"]
     process = subprocess.Popen(
         [*COMMAND, *command],
         cwd=with_data.folder,
@@ -63,6 +68,8 @@ def test_killed_training_goes_on_from_its_last_whole_epoch(with_data: Cli) -> No
     assert validated.count(steps) == 1, "the first epoch was trained twice"
     assert max(validated) == events[-1]["steps"]
     assert with_data("models", "verify").code == 0
+    assert json.loads(straight(*command).out)["digest"] == version["digest"], "it ended in other weights"
+    assert losses(checkpoint.parent) == losses(straight.folder / checkpoint.parent.relative_to(with_data.folder))
 
 
 def _first_checkpoint(folder: Path, process: subprocess.Popen[bytes]) -> Path:

@@ -22,6 +22,7 @@ def _run(it: Routes, asked: Asked) -> Run:
 def _runs(it: Routes, asked: Asked) -> Answer:
     it.need("actions=read")
     found = [run for run in it.repo.runs.values() if asked.query.get("status") in (None, run.conclusion, run.status)]
+    found = [run for run in found if asked.query.get("head_sha") in (None, run.head_sha)]
     start, _, end = asked.query.get("created", "").removeprefix(">=").partition("..")
     found = [run for run in found if start <= run.created_at <= (end or "9")]
     newest = sorted(found, key=lambda run: run.created_at, reverse=True)

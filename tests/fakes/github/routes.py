@@ -73,6 +73,12 @@ class Routes:
         self.stale_writes: list[str] = []
         self.unprocessable: list[str] = []
         self.links: dict[str, bytes] = {}
+        self.app_id, self.app_key = 4711, ""
+        """The App's public key in PEM form; empty where there is no App."""
+        self.installations: dict[int, set[str]] = {}
+        """Installation id to the names of its repositories; none of them: it is suspended."""
+        self.issued: dict[str, set[str]] = {}
+        """Token of an installation to the repositories it is good for."""
 
     def find(self, asked: Asked) -> Handler | None:
         for method, template, pattern, handler in _TABLE:

@@ -16,14 +16,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from . import actions_routes
+import jwt
+
+from . import actions_routes, app_routes
 from .openapi import published
 from .routes import Answer, Asked, Routes
 from .state import Repo
 
 __all__ = ["TOKEN", "FakeGitHub", "Fault"]
 
-assert actions_routes is not None  # imported for its routes
+assert actions_routes is not None and app_routes is not None  # imported for their routes
 
 TOKEN = "ghs_" + "R4nd0mT0k3n" * 3 + "xyz"
 
@@ -88,6 +90,20 @@ class FakeGitHub:
             return None
 
         self.chance = chance
+
+    def knows(self, authorization: str, path: str) -> bool:
+        """Whether a request comes with the right to ask: the App's signature, or a token that is good for it."""
+        kind, _, token = authorization.partition(" ")
+        if path.startswith("/app"):
+            try:
+                claims = jwt.decode(token, self.routes.app_key, ["RS256"], options={"require": ["exp", "iat"]})
+            except (jwt.PyJWTError, ValueError):
+                return False
+            return kind == "Bearer" and claims["iss"] == str(self.routes.app_id) and claims["exp"] - claims["iat"] < 601
+        repos = self.routes.issued.get(token)
+        if repos is not None and path.startswith("/repos/"):
+            return "/".join(path.split("/")[2:4]) in repos
+        return token == TOKEN or repos is not None
 
     def writes(self) -> list[Asked]:
         return [asked for asked in self.asked if asked.method != "GET"]
@@ -158,7 +174,7 @@ class FakeGitHub:
                 body = json.loads(data) if data else None
                 path = unquote(parts.path)
                 asked = Asked(self.command, path, dict(parse_qsl(parts.query)), body, headers)
-                if headers.get("authorization", "").split(" ")[-1] != TOKEN:
+                if not fake.knows(headers.get("authorization", ""), path):
                     return self._send(Answer(401, {"message": "Bad credentials"}))
                 answer, fault = fake.respond(asked)
                 if fault in ("hang before", "hang after"):

@@ -91,6 +91,8 @@ class Shapes:
             "updated_at": comment.created_at,
             "original_commit_id": comment.commit_id,
         }
+        if comment.original_line or comment.line:
+            value["original_line"] = comment.original_line or comment.line
         if comment.start_line is not None:
             value |= {"start_line": comment.start_line, "start_side": comment.start_side}
         return value | ({"in_reply_to_id": comment.in_reply_to_id} if comment.in_reply_to_id else {})

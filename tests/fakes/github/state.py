@@ -113,6 +113,8 @@ class ReviewComment:
     in_reply_to_id: int | None = None
     diff_hunk: str = ""
     resolved: bool = False
+    original_line: int | None = None
+    """Where it stood when it was written; ``line`` is None once a push changed that."""
 
 
 @dataclass
@@ -163,6 +165,8 @@ class Repo:
         self.review_comments: list[ReviewComment] = []
         self.comments: list[Comment] = []
         self.events: list[Event] = []
+        self.permissions: dict[str, str] = {}
+        """Login to permission; ``read`` for all others, as of a public repository."""
         self.runs: dict[int, Run] = {}
         self.jobs: dict[int, Job] = {}
         self.artifacts: dict[int, tuple[int, str, bytes]] = {}

@@ -52,6 +52,26 @@ def test_threads_hold_their_replies_and_whether_the_line_changed(
     assert threads[first]["pull"] == 1
 
 
+def test_only_graphql_tells_that_a_thread_is_resolved_and_it_is_asked_once_for_each_pull_request(
+    fake: FakeGitHub, history: History, github: GitHub, tmp_path: Path
+) -> None:
+    first, second = comment(fake), comment(fake, "Rename it.")
+    next(one for one in fake.repo.review_comments if one.id == second).resolved = True
+    assert history.collect("reviews", "2020-01-01") == 2
+    threads = {one["comments"][0]["id"]: one["is_resolved"] for one in lines(tmp_path, "reviews")}
+    assert threads == {first: False, second: True}
+    for one in fake.repo.review_comments:
+        one.resolved = True
+    fake.repo.reply(first, "bob", "Done, thank you.")
+    fake.chance = lambda asked: "500" if asked.path == "/graphql" else None
+    with pytest.raises(ServiceError):  # cut off between the comments and the question about them
+        History(github, "team/app", tmp_path).collect("reviews", "2020-01-01")
+    fake.chance = lambda asked: None
+    History(github, "team/app", tmp_path).collect("reviews", "2020-01-01")
+    assert [one["is_resolved"] for one in lines(tmp_path, "reviews")] == [True, True]
+    assert sum(asked.path == "/graphql" for asked in fake.asked) == 2 + 4
+
+
 def test_people_are_hashes_and_secrets_are_nowhere(fake: FakeGitHub, history: History, tmp_path: Path) -> None:
     comment(fake, f"Use {SECRET} or mail ann@corp-mail.com.", user="ann-the-reviewer")
     fake.repo.open_issue("It breaks", f"token {SECRET}", ("bug",), user="ann-the-reviewer")
@@ -76,6 +96,29 @@ def test_only_what_people_said_of_a_ticket_is_learnt(fake: FakeGitHub, history: 
     assert history.collect("labels", "2020-01-01") == 1
     row = lines(tmp_path, "tickets")[0]
     assert (row["id"], row["title"], row["labels"]) == ("2", "kept", ["bug", "ui"])
+
+
+def test_where_people_overruled_a_bot_is_a_file_of_its_own(fake: FakeGitHub, history: History, tmp_path: Path) -> None:
+    fake.repo.open_issue("replaced")
+    fake.repo.label(2, "bug", "triage[bot]")
+    fake.repo.unlabel(2, "bug", "ann")
+    fake.repo.label(2, "question", "ann")
+    fake.repo.open_issue("put back")
+    fake.repo.label(3, "bug", "triage[bot]")
+    fake.repo.unlabel(3, "bug", "ann")
+    fake.repo.label(3, "bug", "bob")
+    fake.repo.open_issue("the bot's own mind")
+    fake.repo.label(4, "bug", "triage[bot]")
+    fake.repo.unlabel(4, "bug", "triage[bot]")
+    fake.repo.open_issue("only taken away")
+    fake.repo.label(5, "ui", "triage[bot]")
+    fake.repo.unlabel(5, "ui", "ann")
+    assert history.collect("labels", "2020-01-01") == 2
+    assert [(one["title"], one["labels"], one["removed"]) for one in lines(tmp_path, "corrections")] == [
+        ("replaced", ["question"], ["bug"]),
+        ("only taken away", [], ["ui"]),
+    ]
+    assert all("removed" not in one for one in lines(tmp_path, "tickets"))
 
 
 def test_an_account_named_as_bot_is_one_although_github_says_user(

@@ -11,6 +11,7 @@ from understudy.core.taxonomy import Taxonomy
 from understudy.templates.bug_classification.github import (
     corrections,
     example_from_issue,
+    from_corrections,
     is_bot,
     read_events,
     text_then,
@@ -121,6 +122,31 @@ def test_a_label_that_was_only_taken_away_says_nothing_in_a_single_group_and_no_
     events = [event("labeled", "ui", BOT, 1), event("unlabeled", "ui", PERSON, 2)]
     (made,) = corrections(issue(), events, context())
     assert made.chosen["labels"]["area"]["ui"] is False and made.rejected["labels"]["area"]["ui"] is True
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    """A line of the history's corrections.jsonl."""
+    known = {"id": "7", "project": "a/b", "created_at": "2026-01-01T00:00:00Z", "title": "Crash on save"}
+    return {**known, "body": "It crashes whenever I save", "labels": ["Question"], "removed": ["bug"], **changes}
+
+
+def test_a_file_of_corrections_says_the_same_as_the_events_do(tmp_path: Path) -> None:
+    events = [
+        event("labeled", "bug", BOT, 1),
+        event("unlabeled", "bug", PERSON, 2),
+        event("labeled", "question", PERSON, 3),
+    ]
+    path = tmp_path / "corrections.jsonl"
+    lines = [issue(events=events), row(), row(removed=["wontfix"]), row(labels=[]), row(labels=[], removed=["ui"])]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    first, second, third = from_corrections(context(paths=[path]))
+    assert first == second
+    assert third.rejected["labels"]["area"]["ui"] is True and third.chosen["labels"]["area"]["ui"] is False
+    path.write_text(json.dumps(row()) + "\n" + json.dumps({"title": "x", "labels": ["bug"]}) + "\n")
+    with pytest.raises(BadInput, match="line 2: has neither events nor the labels that people removed"):
+        list(from_corrections(context(paths=[path])))
+    with pytest.raises(BadInput, match="name a JSON Lines file"):
+        list(from_corrections(context()))
 
 
 def test_a_bot_that_changes_its_own_mind_is_no_correction() -> None:

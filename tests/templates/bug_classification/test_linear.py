@@ -71,6 +71,35 @@ def test_reasons_are_the_ticket_s_own_words_for_the_label(fitted: LinearModel) -
     assert fitted.reasons(text, "type", "nonsense") == []
 
 
+def test_words_that_stand_everywhere_are_no_reasons() -> None:
+    texts: list[Text] = [("", "it is the app", f"{'crash and' if n % 2 else 'wish for'} it n{n}") for n in range(40)]
+    model = fit_linear(texts, [{"type": "bug" if n % 2 else "feature"} for n in range(40)], ASKED[:1])
+    said = model.reasons(("", "it is the app", "crash and it"), "type", "bug")
+    assert "crash" in said and not {"is the", "it is", "the", "and it", "and"} & set(said)
+
+
+def test_one_linear_model_is_the_mean_of_the_two_that_were_fitted(fitted: LinearModel) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    texts, targets = samples_of(tickets(90, seed=4))
+    one = [("", title, body) for _, title, body in texts]
+    model = fit_linear(one, targets, ASKED[:1])
+    matrix = np.zeros((len(one), len(model.idf)))
+    for row, (_, title, body) in enumerate(one):
+        indices, values = model.vector(features(title, body))
+        matrix[row, indices] = values
+    said = np.array([model.heads["type"].labels.index(str(target["type"])) for target in targets])
+    plain = LogisticRegression(C=10, max_iter=300, tol=1e-3).fit(matrix, said).decision_function(matrix)
+    weighted = np.zeros_like(plain)
+    for column in range(3):
+        inside, outside = (matrix[rows].sum(axis=0) + 0.1 for rows in (said == column, said != column))
+        ratios = np.log(inside / inside.sum()) - np.log(outside / outside.sum())
+        found = LogisticRegression(max_iter=300, tol=1e-3).fit(matrix * ratios, said == column)
+        weighted[:, column] = found.decision_function(matrix * ratios)
+    ours = matrix @ model.heads["type"].weights[0] + model.heads["type"].bias
+    assert ours == pytest.approx((plain + weighted) / 2, abs=0.02)
+
+
 class Bomb:
     def __reduce__(self) -> Any:
         return (Path.touch, (Path("/tmp/understudy-pickle-ran"),))

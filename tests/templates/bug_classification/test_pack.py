@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+from understudy.core.files import canonical_json
 from understudy.core.pack import LearnsReference, load_pack, pack_names
 from understudy.core.records import Example, Prediction
 from understudy.core.settings import load_settings
@@ -82,10 +83,16 @@ def test_checks_say_what_the_schema_cannot(labels: Any, words: list[str]) -> Non
     assert all(word in problem.message for word, problem in zip(words, found, strict=True))
 
 
-def test_completions_are_compact_json_in_the_order_asked() -> None:
+def test_what_is_trained_is_what_is_asked_for_whatever_order_records_and_questions_have() -> None:
     example = tickets(1)[0]
+    ticket = Ticket.model_validate(example.input)
+    assert [question.group for question in ticket.questions] == ["type", "area"]
+    stored = json.loads(canonical_json(example.output))
     text = Labels.model_validate(example.output).model_dump_json()
-    assert list(json.loads(text)["labels"]) == ["type", "area"] and " " not in text.split("docs")[0]
+    assert text == Labels.model_validate(stored).model_dump_json() and " " not in text.split("docs")[0]
+    asked = PACK.grammar(ticket)["properties"]["labels"]["properties"]
+    assert list(asked) == list(json.loads(text)["labels"]) == ["area", "type"]
+    assert list(asked["area"]["properties"]) == list(json.loads(text)["labels"]["area"])
 
 
 def test_the_learnt_reference_answers_and_the_unlearnt_one_is_constant() -> None:
@@ -172,3 +179,18 @@ def test_quality_of_probabilities_that_mean_what_they_say(tmp_path: Path) -> Non
     assert sure.ece.value > 0.2, "always certain, often wrong"
     draw(found, tmp_path / "q.png")
     assert (tmp_path / "q.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_quality_of_a_multi_group_counts_each_yes_and_no() -> None:
+    random_ = np.random.default_rng(2)
+    table = random_.uniform(size=(600, 2))
+    truths = [{"ui": bool(a), "docs": bool(b)} for a, b in random_.uniform(size=(600, 2)) < table]
+    found = quality(["ui", "docs"], truths, table)
+    wanted = np.array([[truth["ui"], truth["docs"]] for truth in truths], dtype=int)
+    given = (table >= 0.5).astype(int)
+    assert found.macro_f1.value == pytest.approx(f1_score(wanted, given, average="macro"))
+    assert found.micro_f1.value == pytest.approx(f1_score(wanted, given, average="micro"))
+    assert found.labels["docs"].support == wanted[:, 1].sum() == sum(found.confusion[1][2:])
+    assert sum(found.confusion[0]) == 600 and sum(count for _, _, count in found.reliability) == 1200
+    assert found.ece.value < 0.06 and 0.3 < found.coverage.value < 0.6
+    assert found.risk_coverage[-1] == (1.0, pytest.approx(float((wanted != given).mean())))

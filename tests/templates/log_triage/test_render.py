@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any, get_args
 
 import pytest
@@ -68,6 +69,10 @@ def _inline(text: str) -> tuple[list[Any], list[Any]]:
     return blocks, [child for block in blocks if block.type == "inline" for child in block.children or []]
 
 
+def _seen(character: str) -> bool:
+    return character in "\n\t" or character.isprintable() or unicodedata.category(character) == "Zs"
+
+
 def _harmless(text: str, quotes: int = 1) -> None:
     blocks, inline = _inline(text)
     kinds = [block.type for block in blocks]
@@ -80,7 +85,7 @@ def _harmless(text: str, quotes: int = 1) -> None:
             assert not re.search(r"@\w|#\d|://|(?i:www)\.", token.content), token.content
     for line in text.split("\n"):
         assert not line.lstrip().startswith("::") and not re.search(r"##\w*\[", line), line
-    assert all(c.isprintable() or c == "\n" or c == "\t" for c in text), "nothing invisible"
+    assert all(map(_seen, text)), "nothing invisible"
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -112,7 +117,7 @@ def test_backquoted_names_are_code_and_are_not_escaped() -> None:
 def test_plain_text_keeps_what_is_visible_and_loses_nothing(text: str) -> None:
     shown = plain(text)
     assert len(shown) >= len(text)
-    assert all(c in "\n\t" or c.isprintable() for c in shown)
+    assert all(map(_seen, shown))
     assert plain(shown) == shown
 
 

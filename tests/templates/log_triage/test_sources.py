@@ -12,7 +12,7 @@ import pytest
 
 from understudy.core.errors import BadInput
 from understudy.templates.log_triage import sources
-from understudy.templates.log_triage.sources import NamedLog, open_logs
+from understudy.templates.log_triage.sources import NamedLog, open_logs, paired
 
 _ERROR = "2022-06-10T22:51:31.6076995Z ##[error]Process completed with exit code 1.\n"
 
@@ -102,7 +102,33 @@ def test_a_folder_gives_its_logs_and_skips_what_is_none(tmp_path: Path) -> None:
     (tmp_path / "binary.log").write_bytes(b"\0" * 100)
     (tmp_path / "photo.png").write_bytes(b"\x89PNG")
     (tmp_path / "link.log").symlink_to("/etc/hostname")
-    assert [_read(log) for log in open_logs(str(tmp_path))] == [b"one\n", b"two\n"]
+    skipped: list[str] = []
+    assert [_read(log) for log in open_logs(str(tmp_path), skipped.append)] == [b"one\n", b"two\n"]
+    assert [reason.rpartition("/")[2] for reason in skipped] == [
+        "binary.log is not text: it is full of NUL or control bytes",
+        "empty.log is empty",
+    ]
+
+
+def test_of_a_passed_run_the_log_of_the_same_file_or_job_is_compared(tmp_path: Path) -> None:
+    failed = open_logs(str(_zip(tmp_path / "red.zip", {"0_b c.txt": "no\n" + _ERROR, "b c/2_x.txt": "no\n" + _ERROR})))
+    green = open_logs(str(_zip(tmp_path / "green.zip", {"0_a.txt": "ok\n", "1_b c.txt": "fine\n"})))
+    assert [_read(log) for log in paired(failed, green) if log] == [b"fine\n"]
+    (alone,) = open_logs(str(_zip(tmp_path / "alone.zip", {"0_z.txt": "ok\n"})))
+    assert paired(failed, [alone]) == [alone]
+    with pytest.raises(BadInput, match=r"--green holds 2 logs and none of the job of .*alone.zip:0_z.txt"):
+        paired([alone], green)
+
+
+def test_of_a_folder_of_passed_logs_only_those_of_the_same_name_are_compared(tmp_path: Path) -> None:
+    for name in ("red/a.log", "red/b.log", "green/b.log"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"{name}\n")
+    red, green = open_logs(str(tmp_path / "red")), open_logs(str(tmp_path / "green"))
+    assert paired(red, green) == [None, *green]
+    assert paired(red, []) == [None, None]
+    (file,) = open_logs(str(tmp_path / "green" / "b.log"))
+    assert paired(red, [file]) == [file, file]
 
 
 def test_an_unpacked_run_gives_its_failed_steps(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Training in several processes: accelerate's launch files, the command that starts them, and its end."""

@@ -1,0 +1,88 @@
+"""The queue: huey on SQLite, or on Redis for several machines. It holds delivery ids, the ledger what they mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from huey import RedisHuey, SqliteHuey
+from huey.registry import Message
+from huey.serializer import Serializer
+
+from understudy.core.errors import BadInput, Unavailable
+from understudy.integrations.server.ledger import Ledger, SqliteLedger
+
+__all__ = ["Queue", "place_of"]
+
+_NAME = "understudy"
+
+
+class _Json(Serializer):  # type: ignore[misc]
+    """Messages as JSON: huey's own are pickles, by which whoever writes to the queue runs code in the worker."""
+
+    def _serialize(self, data: Any) -> bytes:
+        return json.dumps(list(data)).encode()
+
+    def _deserialize(self, data: Any) -> Message:
+        return Message(*json.loads(bytes(data)))
+
+
+class Queue:
+    """Deliveries that wait for a worker."""
+
+    def __init__(self, place: str, work: Callable[[str], None] | None = None) -> None:
+        """Open the queue.
+
+        Args:
+            place: address of Redis, or path of a database file, which is made when missing.
+            work: what a worker does with a delivery's id; None for who only sends.
+
+        Raises:
+            Unavailable: Redis cannot be reached.
+        """
+        self.ledger: Ledger
+        if "://" in place:
+            self.ledger = _redis_ledger(place)
+            self.huey = RedisHuey(_NAME, url=place, results=False, serializer=_Json())
+        else:
+            Path(place).parent.mkdir(parents=True, exist_ok=True)
+            self.ledger = SqliteLedger(Path(place))
+            self.huey = SqliteHuey(_NAME, filename=place, timeout=30, results=False, serializer=_Json())
+
+        def deliver(delivery: str) -> None:  # huey knows a task by name and module, so both sides make it here
+            if work is not None:
+                work(delivery)
+
+        self._task = self.huey.task(name="deliver")(deliver)
+
+    def pump(self) -> None:
+        """Send what is due."""
+        for delivery in self.ledger.due():
+            self._task(delivery)
+
+    def size(self) -> int:
+        """Return how many messages wait."""
+        return int(self.huey.storage.queue_size())
+
+
+def _redis_ledger(url: str) -> Ledger:
+    from redis import ConnectionError as Unreached
+    from redis import Redis
+
+    from understudy.integrations.server.redis_ledger import RedisLedger
+
+    try:
+        client = Redis.from_url(url)
+        client.ping()
+    except ValueError as error:
+        raise BadInput(f"UNDERSTUDY_QUEUE_URL is no address of Redis: {error}") from None
+    except Unreached:
+        raise Unavailable("Redis cannot be reached at UNDERSTUDY_QUEUE_URL") from None
+    return RedisLedger(client)
+
+
+def place_of(registry: Path, environment: Mapping[str, str]) -> str:
+    """Return where the queue is: ``UNDERSTUDY_QUEUE_URL``, else a file below the registry."""
+    return environment.get("UNDERSTUDY_QUEUE_URL") or str(registry.resolve() / "serve" / "queue.db")
