@@ -78,12 +78,14 @@ def agreement(patches: list[tuple[str, bytes]]) -> None:
             if patch.refused:
                 counts[f"{verdict}, we refuse a file"] += 1
                 if git is not None:
-                    stricter.update(refusal.reason.split(" says new line ")[0] for refusal in patch.refused)
+                    stricter.update(re.sub(r"\d+", "N", refusal.reason) for refusal in patch.refused)
             elif git == _ours(patch):
                 counts["the same"] += 1
             else:
                 counts["SILENTLY DIFFERENT"] += 1
                 print(f"  different: {name}")
+    known = len(patches) - counts["SILENTLY DIFFERENT"]
+    print(f"{known} of {len(patches)} patches agree with git or are refused with a reason")
     print(f"{len(patches)} patches: " + ", ".join(f"{what} {number}" for what, number in sorted(counts.items())))
     print("files: " + ", ".join(f"{what} {number}" for what, number in files.items()))
     print("refused where git reads on: " + "; ".join(f"{number} x {why}" for why, number in stricter.most_common()))

@@ -25,11 +25,13 @@ from understudy.core.pack import BuildContext
 from understudy.core.records import Example
 from understudy.core.registry import CHAMPION, Registry
 from understudy.core.settings import load_settings
+from understudy.templates.code_review import reader
 from understudy.templates.code_review.calibration import Scored, measured, scored
 from understudy.templates.code_review.data import cases, examples_of
 from understudy.templates.code_review.labels import category_of, severity_of
 from understudy.templates.code_review.metrics import text_scores
-from understudy.templates.code_review.schema import CATEGORIES, SEVERITIES
+from understudy.templates.code_review.numbered import place_of
+from understudy.templates.code_review.schema import CATEGORIES, SEVERITIES, Remark, ReviewInput
 
 _DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 _NOISE = 0.1
@@ -103,10 +105,43 @@ def judged_comments(path: Path) -> None:
         )
 
 
-def quiet_threshold(examples: Sequence[Example], found: Sequence[Scored]) -> float:
-    """Return the lowest threshold that keeps to the wanted noise on validation data."""
+def quiet_threshold(examples: Sequence[Example], found: Sequence[Scored], noise: float = _NOISE) -> float:
+    """Return the lowest threshold that keeps to a noise, in comments a clean change, on validation data."""
     tried = sorted({one.necessity for one in found})
-    return next((one for one in tried if measured(examples, found, one)["comments_per_clean"] <= _NOISE), 1.0)
+    return next((one for one in tried if measured(examples, found, one)["comments_per_clean"] <= noise), 1.0)
+
+
+def curve(
+    name: str, known: tuple[Sequence[Example], Sequence[Scored]], new: tuple[Sequence[Example], Sequence[Scored]]
+) -> None:
+    """Print what is found of new examples at thresholds that keep to several noises on the known ones."""
+    for noise in (0.01, 0.02, 0.05, 0.1, 0.2):
+        threshold = quiet_threshold(*known, noise)
+        result = measured(*new, threshold)
+        print(
+            f"   {name}, threshold for {noise} on validation: found {result['recall']:.3f}, precision "
+            f"{result['precision']:.3f}, {result['comments_per_clean']:.3f} comments per clean change"
+        )
+
+
+def by_reader(examples: Sequence[Example]) -> list[Scored]:
+    """Return what the linear reader alone would comment on: its most suspicious line of each change."""
+    found = []
+    for index, example in enumerate(examples):
+        piece = ReviewInput.model_validate(example.input)
+        for one in reader.read(piece)[:1]:
+            true = [Remark.model_validate(remark) for remark in example.output["comments"]]
+            places = [place_of(piece, remark.lines) for remark in true]
+            place = place_of(piece, str(one.position))
+            hit = any(
+                place is not None
+                and right is not None
+                and place.side == right.side
+                and right.start <= place.line <= right.line
+                for right in places
+            )
+            found.append(Scored(index, one.chance, hit, one.kind))
+    return found
 
 
 def report(name: str, examples: Sequence[Example], found: Sequence[Scored], threshold: float) -> None:
@@ -178,14 +213,19 @@ def main() -> None:
     report("validation", known, validation, threshold)
     found = scored(test, engine.generate)
     report(f"test (modules never trained on; wanted {_FOUND} found at {_NOISE})", test, found, threshold)
+    curve("test", (known, validation), (test, found))
     necessity("test", test, found)
+    curve("test, the reader alone", (known, by_reader(known)), (test, by_reader(test)))
     texts(test, found, splits["train"])
     settings = load_settings(None).model_validate(version.settings)
     count = token_counter(load_tokenizer(resolve_base("seedling")))
     for path in options.held_out:
         context = BuildContext(count_tokens=count, prompt_budget=settings.data.prompt_budget)
         held = list(examples_of(list(cases(path)), context, "held-out"))[: options.limit]
-        report(f"{path.name} (kinds of defects never trained on)", held, scored(held, engine.generate), threshold)
+        made = scored(held, engine.generate)
+        report(f"{path.name} (kinds of defects never trained on)", held, made, threshold)
+        necessity(path.name, held, made)
+        curve(f"{path.name}, the reader alone", (known, by_reader(known)), (held, by_reader(held)))
 
 
 if __name__ == "__main__":

@@ -181,14 +181,15 @@ _READ_BY: dict[str, tuple[Method, ...]] = {
 class PreferenceSettings(Section):
     """Tuning on better and worse answers, ``--stage dpo`` and ``--stage kto``; what is not here is as in ``train``."""
 
-    sources: tuple[Literal["corrupt", "sampled"], ...] = ("corrupt",)
-    """Where worse answers come from: the pack's made-up ones, or the model's own wrong ones on the training split."""
+    sources: tuple[Literal["corrupt", "sampled", "history"], ...] = ("corrupt",)
+    """Where worse answers come from: the pack's made-up ones, the model's own wrong ones on the training split, or what
+    people turned down in the material of ``data.sources`` that the pack's builder ``history`` reads."""
     paths: tuple[Text, ...] = ()
     """JSON Lines files of people's choices, used besides ``sources``."""
     max_examples: Count | None = None
     """At most this many examples of a split are made into pairs by ``sources``; None for all."""
     validation: Share = 0.1
-    """Share of the groups in those files that watches training."""
+    """Share of the groups in those files, and of ``history``, that watches training."""
     epochs: float = Field(default=1, gt=0)
     """Passes over the pairs; a fraction is allowed."""
     learning_rate: float = Field(default=1e-5, gt=0, le=1)

@@ -27,6 +27,7 @@ __all__ = [
     "LearnsReference",
     "Metric",
     "Pack",
+    "Remembers",
     "TokenCounter",
     "Trims",
     "load_pack",
@@ -156,6 +157,15 @@ class Trims(Protocol):
 
     def trim(self, example: Example) -> Example | None:
         """Return ``example`` with a little less input and an answer still right, or None when nothing more can go."""
+        ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """What a pack has besides if people's own decisions can be read out of its raw material."""
+
+    def remembered(self, context: BuildContext) -> Iterable[Preference]:
+        """Return what people took over what they did not, of the material in ``context.paths``."""
         ...
 
 

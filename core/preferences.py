@@ -1,7 +1,8 @@
 """Better and worse answers: where they come from, what is refused of them, and how they become rows.
 
 They come from a pack's made-up mistakes (:func:`made_up_pairs`), from people (:func:`read_pairs`,
-:func:`read_thumbs`), and from the model's own wrong answers (:mod:`understudy.core.own_answers`).
+:func:`read_thumbs`, :func:`remembered_pairs`), and from the model's own wrong answers
+(:mod:`understudy.core.own_answers`).
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel
 
 from understudy.core.engines import prompt_ids
+from understudy.core.errors import BadInput
 from understudy.core.files import canonical_json, sha256_bytes
 from understudy.core.jsonl import read_judgements, read_preferences
-from understudy.core.pack import Pack
+from understudy.core.pack import BuildContext, Pack, Remembers
 from understudy.core.records import Example, Judgement, Preference
 from understudy.core.redaction import redact_value
 from understudy.core.rows import TooLong, completion_text
@@ -37,6 +39,7 @@ __all__ = [
     "preferences_digest",
     "read_pairs",
     "read_thumbs",
+    "remembered_pairs",
 ]
 
 T = TypeVar("T", bound=Preference | Judgement)
@@ -75,7 +78,7 @@ class RowMaker:
         self, pack: Pack, tokenizer: PreTrainedTokenizerBase, max_length: int, on_overflow: Overflow = "error"
     ) -> None:
         """Allow ``max_length`` tokens for a prompt with one answer."""
-        self._pack, self._tokenizer, self._limit = pack, tokenizer, max_length
+        self._pack, self.tokenizer, self._limit = pack, tokenizer, max_length
         self._on_overflow = on_overflow
 
     def check(self, record: Preference | Judgement) -> None:
@@ -100,18 +103,18 @@ class RowMaker:
         return ThumbRow(record.id, prompt, self._answer(prompt, record.output, "judged"), record.good)
 
     def _prompt(self, value: dict[str, Any]) -> list[int]:
-        return prompt_ids(self._tokenizer, self._pack.messages(self._pack.Input.model_validate(value)))
+        return prompt_ids(self.tokenizer, self._pack.messages(self._pack.Input.model_validate(value)))
 
     def _answer(self, prompt: list[int], value: dict[str, Any], name: str) -> list[int]:
         text = completion_text(self._pack.Output.model_validate(value))
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         total = len(prompt) + len(ids) + 1
         if total > self._limit:
             raise TooLong(
                 f"needs {total} tokens with its {name} answer and train.max_length is {self._limit}: raise it, or "
                 "shorten the input"
             )
-        return [*ids, int(self._tokenizer.eos_token_id)]
+        return [*ids, int(self.tokenizer.eos_token_id)]
 
 
 def made_up_pairs(pack: Pack, examples: Sequence[Example], seed: int, limit: int | None = None) -> list[Preference]:
@@ -187,6 +190,25 @@ def read_thumbs(path: Path, pack: Pack, maker: RowMaker, *, redact: bool = True)
         return kept
 
     return list(read_judgements(path, pack, refine))
+
+
+def remembered_pairs(
+    pack: Remembers, context: BuildContext, maker: RowMaker, *, redact: bool = True
+) -> list[Preference]:
+    """Return the preferences in a pack's own raw material, secrets and personal data replaced.
+
+    Raises:
+        BadInput: the material is broken, or one of them makes no row; it is named.
+    """
+    kept = []
+    for record in pack.remembered(context):
+        clean = _redacted(record, ("input", "chosen", "rejected")) if redact else record
+        try:
+            maker.check(clean)
+        except ValueError as error:
+            raise BadInput(f"preference {record.id} {error}") from error
+        kept.append(clean)
+    return kept
 
 
 class _Verdicts:

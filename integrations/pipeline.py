@@ -21,14 +21,14 @@ from understudy.core.engines import borrowed_engine
 from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
 from understudy.core.models import version_engine
-from understudy.core.pack import BuildContext, Pack
+from understudy.core.pack import BuildContext, Pack, TokenCounter
 from understudy.core.preferences import drawn
 from understudy.core.ranks import count, once
 from understudy.core.records import DatasetVersion, Example, ModelVersion, Stage
 from understudy.core.registry import Registry
 from understudy.core.rows import completion_text, fit_rows
 from understudy.core.runs import work_of
-from understudy.core.settings import Settings
+from understudy.core.settings import Settings, SourceSettings
 from understudy.core.sft import Event, Outcome, train_sft
 from understudy.core.smoke import smoke
 from understudy.core.starts import Start, start_from, start_tokenizer
@@ -42,6 +42,7 @@ __all__ = [
     "base_of",
     "build_dataset",
     "commit",
+    "context_of",
     "curve_of",
     "environment",
     "register",
@@ -82,20 +83,29 @@ def build_dataset(
             raise BadInput(
                 f"data.sources: {pack.name} has no builder {source.builder!r}; it has: {', '.join(pack.builders)}"
             )
-        context = BuildContext(
-            count_tokens=count,
-            prompt_budget=settings.data.prompt_budget,
-            taxonomy=settings.taxonomy,
-            licence=source.licence,
-            split_by=source.split_by,
-            paths=[Path(path) for path in source.paths],
-            limit=settings.data.max_examples,
-            rng=random.Random(settings.data.seed),
-            on_progress=on_progress,
-        )
-        examples += builder(context)
+        examples += builder(context_of(settings, source, count, on_progress))
 
     return build_version(pack, examples, settings.data, Path(settings.registry), count, renderer(pack))
+
+
+def context_of(
+    settings: Settings,
+    source: SourceSettings,
+    count: TokenCounter,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> BuildContext:
+    """Return what a builder is given for one source of the settings."""
+    return BuildContext(
+        count_tokens=count,
+        prompt_budget=settings.data.prompt_budget,
+        taxonomy=settings.taxonomy,
+        licence=source.licence,
+        split_by=source.split_by,
+        paths=[Path(path) for path in source.paths],
+        limit=settings.data.max_examples,
+        rng=random.Random(settings.data.seed),
+        on_progress=on_progress,
+    )
 
 
 def renderer(pack: Pack) -> Callable[[Example], tuple[str, str]]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from understudy.core.bases import token_counter
 from understudy.core.dpo import train_dpo
 from understudy.core.errors import BadInput
 from understudy.core.files import atomic_writer, canonical_json
@@ -16,7 +17,7 @@ from understudy.core.jsonl import judgements_of
 from understudy.core.kto import train_kto
 from understudy.core.models import start_engine
 from understudy.core.own_answers import OwnAnswer, own_answers, own_pairs, own_thumbs
-from understudy.core.pack import Pack
+from understudy.core.pack import Pack, Remembers
 from understudy.core.preferences import (
     RowMaker,
     drawn,
@@ -25,6 +26,7 @@ from understudy.core.preferences import (
     preferences_digest,
     read_pairs,
     read_thumbs,
+    remembered_pairs,
 )
 from understudy.core.ranks import once
 from understudy.core.records import DatasetVersion, Example, Judgement, ModelVersion, Preference
@@ -33,7 +35,7 @@ from understudy.core.runs import work_of
 from understudy.core.settings import Overflow, Settings
 from understudy.core.sft import Event, Outcome
 from understudy.core.starts import Start, start_tokenizer
-from understudy.integrations.pipeline import register, runs_of, try_out, writing
+from understudy.integrations.pipeline import context_of, register, runs_of, try_out, writing
 
 __all__ = ["prefer"]
 
@@ -108,6 +110,10 @@ class _Gather:
     def pairs(self) -> tuple[list[Preference], list[Preference]]:
         """Return (pairs to learn from, pairs to watch); files are read first, so that a bad line costs no time."""
         training, validation = self._held_out(read_pairs)
+        if "history" in self.settings.preference.sources:
+            remembered = self._remembered()
+            training += remembered[0]
+            validation += remembered[1]
         if "corrupt" in self.settings.preference.sources:
             training += self._made_up("train")
             validation += self._made_up("validation")
@@ -119,6 +125,10 @@ class _Gather:
     def thumbs(self) -> tuple[list[Judgement], list[Judgement]]:
         """Return (judgements to learn from, judgements to watch)."""
         training, validation = self._held_out(read_thumbs)
+        if "history" in self.settings.preference.sources:
+            remembered = self._remembered()
+            training += _both(remembered[0])
+            validation += _both(remembered[1])
         if "corrupt" in self.settings.preference.sources:
             training += _both(self._made_up("train"))
             validation += _both(self._made_up("validation"))
@@ -144,6 +154,24 @@ class _Gather:
         settings = self.settings
         paths = [Path(path) for path in settings.preference.paths]
         found = [one for path in paths for one in read(path, self.pack, self.maker, redact=settings.data.redact)]
+        return held_out(found, settings.preference.validation, settings.train.seed)
+
+    def _remembered(self) -> tuple[list[Preference], list[Preference]]:
+        """Read what people decided in the settings' history, and divide it."""
+        settings = self.settings
+        sources = [source for source in settings.data.sources if source.builder == "history"]
+        if not isinstance(self.pack, Remembers) or not sources:
+            raise BadInput(
+                "preference.sources names history, and data.sources has no builder `history` of a pack that keeps what "
+                "people turned down (code-review does)"
+            )
+        count = token_counter(self.maker.tokenizer)
+        contexts = [context_of(settings, source, count) for source in sources]
+        found = [
+            pair
+            for context in contexts
+            for pair in remembered_pairs(self.pack, context, self.maker, redact=settings.data.redact)
+        ]
         return held_out(found, settings.preference.validation, settings.train.seed)
 
     def _made_up(self, split: str) -> list[Preference]:

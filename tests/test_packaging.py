@@ -33,7 +33,7 @@ _NEEDED = [
     *(f"{_REVIEW}/{name}" for name in ("understudy.yaml", "workflow.yml", "README.md")),
     *(
         f"{_REVIEW}/seed/{name}"
-        for name in ("handwritten.jsonl", "specimens.jsonl.xz", "held_out.jsonl.xz", "example.diff")
+        for name in ("handwritten.jsonl", "specimens.jsonl.xz", "held_out.jsonl.xz", "reader.json.xz", "example.diff")
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""``understudy rate``: let people compare two arms' answers without knowing whose they are."""
+"""``understudy rate``: let people compare two arms' answers without knowing whose they are, and rate comments."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Have people compare two arms' answers, blind.", no_args_is_help=True)
+app = typer.Typer(help="Have people compare two arms' answers, blind, or rate review comments.", no_args_is_help=True)
 
 ModelOption = Annotated[str | None, typer.Option("--model", "-m", help="Model version [default: the newest]")]
 
@@ -86,6 +86,24 @@ def import_(
     kappa = "no value" if found.kappa is None else f"{found.kappa:.2f}"
     console.print(f"{found.raters} rater(s), {found.overlap} rated by several, Cohen's kappa {kappa}")
     console.print(f"  report     {place / 'report.html'}")
+
+
+@app.command()
+def comments(
+    sheets: Annotated[list[Path], typer.Argument(help="One filled-in sheet of `understudy review --sheet` per rater")],
+    as_json: JsonOption = False,
+) -> None:
+    """Read what people said of review comments: the mean rating, 1 to 5, and the raters' agreement."""
+    from understudy.templates.code_review.rating import read_sheets
+
+    found = read_sheets(sheets)
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    kappa = "no value" if found.kappa is None else f"{found.kappa:.2f}"
+    stdout().print(
+        f"{found.rated} comments, {found.raters} rater(s), mean {found.mean:.2f} of 5, weighted kappa {kappa}"
+    )
 
 
 def _report(settings: Path | None, model: str | None) -> tuple[Report, Path]:

@@ -37,7 +37,10 @@ SeverityName = Literal["critical", "major", "minor", "nit"]
 
 
 def review(
-    diff: Annotated[str, typer.Option("--diff", metavar="FILE", help="Patch, or '-' for standard input")] = "-",
+    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="The same as --diff FILE")] = None,
+    diff: Annotated[
+        str | None, typer.Option("--diff", metavar="FILE", help="Patch, or '-' for standard input [default: -]")
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option("--model", "-m", help="Model version, alias, or 'rules' [default: the champion, else rules]"),
@@ -51,6 +54,9 @@ def review(
     ] = False,
     as_sarif: Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0 for code scanning")] = False,
     as_rdjson: Annotated[bool, typer.Option("--rdjson", help="Print reviewdog's rdjson")] = False,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", metavar="FILE", help="Also write the comments as CSV for people to rate")
+    ] = None,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Review nothing; choose the model's threshold on validation data")
     ] = False,
@@ -63,24 +69,29 @@ def review(
     """
     from understudy.templates.code_review.diff.source import open_patch
     from understudy.templates.code_review.packing import pack_patch
+    from understudy.templates.code_review.rating import write_sheet
     from understudy.templates.code_review.rdjson import rdjson
     from understudy.templates.code_review.render import markdown
     from understudy.templates.code_review.review import review as answer
     from understudy.templates.code_review.sarif import sarif
     from understudy.templates.code_review.schema import SEVERITIES
 
+    if file is not None and diff is not None:
+        raise BadInput(f"two patches are named, {file} and {diff}; give one of them")
     if sum((as_json, as_markdown, as_sarif, as_rdjson)) > 1:
         raise BadInput("choose one of --json, --markdown, --sarif and --rdjson")
     chosen = read_settings(settings, overrides)
     if calibrate:
         _calibrate(chosen, model, as_json)
         return
-    patch = open_patch(diff)
+    patch = open_patch(file or diff or "-")
     engine, model_id = engine_of(chosen, model, _PACK)
     count = engine.count_tokens if engine else (lambda text: len(text) // 3 + 1)
     packed = pack_patch(patch, chosen.data.prompt_budget, count, skip=chosen.review.skip, limit=chosen.review.pieces)
     threshold = _threshold(chosen, model_id)
     report = answer(packed, engine.generate if engine else None, model_id, chosen.review, threshold=threshold)
+    if sheet is not None:
+        write_sheet({Path(file or diff or "stdin").stem: report}, sheet)
     if as_json:
         print_json(report.model_dump(mode="json"))
     elif as_sarif:

@@ -86,7 +86,8 @@ def train(
         again = _again(stage, start, dataset, resume, settings, overrides, as_json)
         _launch.launch(launch, stage, chosen, again)
         return
-    from_files = stage in ("dpo", "kto") and not chosen.preference.sources
+    made = {"corrupt", "sampled"} & {*chosen.preference.sources}
+    from_files = stage in ("dpo", "kto") and not made
     manifest, splits = (None, {}) if from_files and dataset is None else dataset_of(chosen, dataset)
     quiet_libraries()
     with _launch.launched(launched, stage, chosen) as hardware:

@@ -20,8 +20,8 @@ _CODE_WORD = re.compile(r"\b[A-Za-z]\w*(?:_\w+)+\b|\b[a-z]+[A-Z]\w*\b|\b[A-Za-z_
 """A word outside backquotes that can only be an identifier: snake_case, camelCase, or called."""
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _SENTENCE = re.compile(r"[^.!?]*[.!?]+|[^.!?]+")
-_LANGUAGE = frozenset([*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "self", "cls"])
-"""Words of Python itself; a message may use them without their being in the change."""
+_LANGUAGE = frozenset([*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "self", "cls", "snake_case", "camelCase"])
+"""Words of Python and its conventions; a message may use them without their being in the change."""
 
 
 def check(piece: ReviewInput, review: Review) -> list[Problem]:

@@ -17,13 +17,14 @@ from understudy.core.case_files import read_cases
 from understudy.core.errors import BadInput
 from understudy.core.files import sha256_bytes
 from understudy.core.pack import BuildContext, TokenCounter
-from understudy.core.records import Example, Source
+from understudy.core.records import Example, Preference, Source
 from understudy.templates.code_review import grammar
 from understudy.templates.code_review.diff import Side, read_patch
 from understudy.templates.code_review.labels import category_of, severity_of
 from understudy.templates.code_review.numbered import position_of
 from understudy.templates.code_review.packing import pack_patch
 from understudy.templates.code_review.pairs import Pair, fitting_piece, pair_of
+from understudy.templates.code_review.reader import teaches
 from understudy.templates.code_review.schema import Category, Remark, Review, Severity
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ __all__ = [
     "examples_of",
     "from_cases",
     "history",
+    "remembered",
     "seed",
     "stdlib",
     "write_cases",
@@ -109,12 +111,16 @@ def from_cases(context: BuildContext) -> Iterator[Example]:
 
 
 def stdlib(context: BuildContext) -> Iterator[Example]:
-    """Yield examples made from the running interpreter's standard library; needs LibCST (``pip install libcst``)."""
-    from understudy.templates.code_review.defects import OPERATORS, specimens
+    """Yield examples made from the running interpreter's standard library; needs LibCST (``pip install libcst``).
+
+    Modules that the reader learnt from are left out: its reading of them would look better than it is.
+    """
+    from understudy.templates.code_review.defects import OPERATORS, specimens, standard_library
 
     names = [one.name for one in OPERATORS if not HELD_OUT & {one.name, one.reverses or one.name}]
     rng = Random(context.rng.random())
-    made = specimens(rng, context.limit or 3000, operators=names)
+    sources = [source for source in standard_library() if not teaches(source.project)]
+    made = specimens(rng, context.limit or 3000, operators=names, sources=sources)
     yield from examples_of([case_of(specimen) for specimen in made], context, "stdlib")
 
 
@@ -137,6 +143,14 @@ def history(context: BuildContext) -> Iterator[Example]:
 
     for path in _paths(context, "history"):
         yield from examples_from(read_threads(path), context.prompt_budget, context.count_tokens)
+
+
+def remembered(context: BuildContext) -> Iterator[Preference]:
+    """Yield a team's decisions from its review threads: accepted over silent, silent over refused or ignored."""
+    from understudy.templates.code_review.history import preferences_from, read_threads
+
+    for path in _paths(context, "history"):
+        yield from preferences_from(read_threads(path), context.prompt_budget, context.count_tokens)
 
 
 def case_of(specimen: Specimen) -> Case:

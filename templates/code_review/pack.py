@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from pydantic import BaseModel
 
-from understudy.core.pack import Builder, Metric, Pack
-from understudy.core.records import Example, Message, Prediction, Problem
+from understudy.core.pack import BuildContext, Builder, Metric, Pack
+from understudy.core.records import Example, Message, Prediction, Preference, Problem
 from understudy.templates.code_review import checks, data, grammar, metrics, prompt, rules
 from understudy.templates.code_review.numbered import anchors
 from understudy.templates.code_review.schema import CATEGORIES, Review, ReviewInput
@@ -31,6 +31,10 @@ class CodeReview:
         "history": data.history,
         "codereviewer": data.codereviewer,
     }
+
+    def remembered(self, context: BuildContext) -> Iterable[Preference]:
+        """See ``data.py``."""
+        return data.remembered(context)
 
     def messages(self, input: BaseModel) -> list[Message]:
         """See ``prompt.py``."""

@@ -105,7 +105,7 @@ def _read(path: Path) -> dict[str, int]:
     found = {}
     for number, row in enumerate(rows, start=2):
         if "id" not in row or "rating" not in row:
-            raise BadInput(f"{path} has no columns id and rating; write sheets with `write_sheet`")
+            raise BadInput(f"{path} has no columns id and rating; write sheets with `understudy review --sheet`")
         rating = (row["rating"] or "").strip()
         if rating and rating not in SCALE:
             raise BadInput(f"{path}, row {number}: the rating {rating!r} is not one of {', '.join(SCALE)}")

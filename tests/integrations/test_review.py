@@ -37,6 +37,22 @@ def test_a_review_is_printed_with_its_lines_and_coverage(cli: Cli) -> None:
     assert "1 comment (1 critical). Reviewed 1 of 1 file." in ran.out
 
 
+def test_a_patch_may_be_named_without_an_option_but_only_once(cli: Cli) -> None:
+    (cli.folder / "x.diff").write_bytes(PATCH)
+    assert "SELECT name" in cli("review", "x.diff").out
+    assert "two patches are named, x.diff and -" in cli("review", "x.diff", "--diff", "-").complaint
+    assert (
+        "'majr' is not one of 'critical', 'major', 'minor', 'nit'" in cli("review", "x.diff", "--fail-on", "majr").err
+    )
+
+
+def test_people_rate_the_comments_of_a_sheet(cli: Cli) -> None:
+    assert cli("review", "--sheet", "sheet.csv", stdin=PATCH).code == 0
+    (cli.folder / "filled.csv").write_text((cli.folder / "sheet.csv").read_text().rstrip().removesuffix(",") + "4,")
+    ran = cli("rate", "comments", "filled.csv")
+    assert ran.out == "1 comments, 1 rater(s), mean 4.00 of 5, weighted kappa no value\n", ran.err
+
+
 def test_the_json_has_the_documented_shape(cli: Cli) -> None:
     found = json.loads(cli("review", "--diff", "-", "--json", stdin=PATCH + BAD).out)
     assert set(found) >= {"comments", "summary", "reviewed", "skipped"}

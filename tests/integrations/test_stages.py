@@ -149,3 +149,36 @@ def test_people_s_choices_alone_are_enough(cli: Cli) -> None:
     assert ran.code == 0, ran.err
     version = json.loads(ran.out)
     assert (version["stage"], version["dataset"], version["base"]) == ("dpo", "", "seedling")
+
+
+def thread(number: int, changed: bool) -> dict[str, Any]:
+    """A review comment that was followed, or one that nobody took up."""
+    hunk = f"@@ -1,2 +1,2 @@ def load{number}():\n def load{number}():\n-    return read(path)\n+    return read(None)"
+    first = {
+        "id": number,
+        "path": "load.py",
+        "diff_hunk": hunk,
+        "body": f"This hides the path of `load{number}`, keep it.",
+        "created_at": "2026-05-04T10:00:00Z",
+        "user": {"login": "ada", "type": "User"},
+        "side": "RIGHT",
+        "line": 2,
+    }
+    return {"repo": "o/r", "pull": number, "comments": [first], "is_resolved": False, "line_changed": changed}
+
+
+@pytest.mark.slow
+def test_what_a_team_took_up_and_what_it_did_not_become_pairs(cli: Cli) -> None:
+    threads = cli.folder / "reviews.jsonl"
+    threads.write_text("".join(json.dumps(thread(n, changed=n % 2 == 0)) + "\n" for n in range(1, 9)))
+    sources = f"data.sources=[{{builder: history, paths: [{threads}]}}]"
+    review = ("--set", "pack=code-review", "--set", "preference.sources=[history]", *SMALL)
+    ran = cli("train", "--json", "--stage", "dpo", "--set", sources, *review)
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["stage"] == "dpo"
+    (kept,) = (cli.folder / ".understudy" / "preferences").glob("*.jsonl")
+    pairs = [json.loads(line) for line in kept.read_text().split("\n")[:-1]]
+    silent = {pair["reason"]: pair["chosen"]["comments"] == [] for pair in pairs}
+    assert len(pairs) == 8 and silent == {"history:accepted": False, "history:ignored": True}
+
+    assert "has no builder `history`" in cli.refused("train", "--stage", "dpo", *review)

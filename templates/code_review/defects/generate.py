@@ -20,8 +20,8 @@ Tally = Counter[tuple[str, str]]
 
 _SHAPES: dict[Shape, int] = {"edit": 35, "beside": 30, "block": 15, "function": 20}
 """Shares in percent, the same for defects and clean diffs."""
-_PLAIN = 0.3
-"""Share of the clean diffs that come from a harmless operator and not from a defect's counterpart."""
+_PLAIN = 0.15
+"""Share of the draws that are a harmless operator's; the others are a defect and its twin."""
 _PATIENCE = 20
 """Functions tried in one shape before another one is drawn."""
 _CHANCES = 3
@@ -37,14 +37,18 @@ def specimens(
     sources: Iterable[Source] | None = None,
     tally: Tally | None = None,
 ) -> Iterator[Specimen]:
-    """Yield diffs, half of them clean, drawn evenly over the operators and never twice of the same function.
+    """Yield diffs, about half of them clean, drawn evenly over the operators, never two changes of the same function.
+
+    A defective diff is followed by its twin, where one can be made: the clean diff of the same place in the same
+    function, the change made the other way round. Nothing but the defect tells the two apart.
 
     The same state of ``rng`` and the same sources give the same specimens.
 
     Args:
         rng: decides everything.
         count: how many; fewer come if the sources hold no more.
-        operators: names of those to use; all without. Without a harmless one, all diffs have a defect, and so on.
+        operators: names of those to use; all without. Without a harmless one, all diffs have a defect, and so on; a
+            defect's counterpart without the defect makes clean diffs of its own.
         sources: the files to take functions from; the standard library without.
         tally: counts what was made and refused, if given.
 
@@ -94,47 +98,57 @@ class _Draw:
         )
         self.used: set[int] = set()
         self.left: dict[str, Iterator[int]] = {}
-        self.defects = [one for one in operators if not one.harmless]
-        self.counterparts = [one for one in operators if one.reverses]
+        self.twins = {one.reverses: one for one in operators if one.reverses}
+        chosen = {one.name for one in operators}
         self.plain = [one for one in operators if one.harmless and not one.reverses]
+        self.pools = [
+            pool
+            for pool in (
+                [one for one in operators if not one.harmless],
+                [one for one in operators if one.reverses and one.reverses not in chosen],
+                self.plain,
+            )
+            if pool
+        ]
         self.misshapen: dict[str, dict[int, None]] = {one.name: {} for one in operators}
         self.others = tuple(self.plain or others)
         self.decks: dict[int, list[Operator]] = {}
-        self.sides = [side for side in ([self.defects], [self.plain, self.counterparts]) if any(side)]
 
     def take(self, count: int) -> Iterator[Made]:
-        """Yield up to ``count`` specimens."""
+        """Yield up to ``count`` specimens, until an operator's functions or the wanted number are used up."""
         made = 0
-        while made < count and (pool := self._pool()) is not None:
+        while made < count and all(self.pools):
             shape = self.rng.choices(list(_SHAPES), list(_SHAPES.values()))[0]
-            one = self._one(pool, shape)
-            if one:
+            for one in self._one(self._pool(), shape)[: count - made]:
                 made += 1
                 yield one
 
-    def _pool(self) -> list[Operator] | None:
-        """Return the operators to draw from; None once a side, defective or clean, has no more."""
-        if not self.sides or not all(map(any, self.sides)):
-            return None
-        side = [pool for pool in self.rng.choice(self.sides) if pool]
-        return side[0] if len(side) == 1 or self.rng.random() < _PLAIN else side[1]
+    def _pool(self) -> list[Operator]:
+        """Return the operators to draw from."""
+        pools = [pool for pool in self.pools if pool is not self.plain]
+        if self.plain and (not pools or self.rng.random() < _PLAIN):
+            return self.plain
+        return self.rng.choice(pools)
 
-    def _one(self, pool: list[Operator], shape: Shape) -> Made | None:
-        """Return a specimen of the operator that is due, or None where it has no functions left."""
+    def _one(self, pool: list[Operator], shape: Shape) -> list[Made]:
+        """Return a specimen of the operator that is due, and its twin; none where it has no functions left."""
         operator = self._due(pool, shape)
         if operator is None:
-            return None
+            return []
         if shape not in operator.shapes:
             shape = self.rng.choices(list(operator.shapes), [_SHAPES[one] for one in operator.shapes])[0]
         for failed, index in enumerate(self.left.setdefault(operator.name, self._candidates(operator))):
             if (failed and failed % _PATIENCE == 0) or index in self.misshapen[operator.name]:
                 shape = self.rng.choice(operator.shapes)
-            made = None if index in self.used else self._try(operator, shape, index)
+            state = self.rng.getrandbits(64)
+            made = None if index in self.used else self._try(operator, shape, index, state)
             if made:
                 self.used.add(index)
-                return made
+                counterpart = self.twins.get(operator.name)
+                twin = self._try(counterpart, shape, index, state) if counterpart else None
+                return [made, twin] if twin else [made]
         pool.remove(operator)
-        return None
+        return []
 
     def _due(self, pool: list[Operator], shape: Shape) -> Operator | None:
         """Return the next operator of a shuffled deck; of the plain ones it must be able to make the shape."""
@@ -159,11 +173,12 @@ class _Draw:
         for _ in range(_CHANCES):
             yield from [index for index in self.misshapen[operator.name] if index not in self.used]
 
-    def _try(self, operator: Operator, shape: Shape, index: int) -> Made | None:
+    def _try(self, operator: Operator, shape: Shape, index: int, state: int) -> Made | None:
+        """Return what ``compose`` makes of a function; the same ``state`` makes the same choices for both twins."""
         from libcst import ParserSyntaxError
 
         try:
-            made = compose(operator, shape, Unit(self.found[index]), self.rng, self.others)
+            made = compose(operator, shape, Unit(self.found[index]), Random(state), self.others)
         except Refused as why:
             if not isinstance(why, NoSite):
                 self.misshapen[operator.name][index] = None

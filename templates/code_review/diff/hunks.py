@@ -164,7 +164,8 @@ def _check_order(frames: list[_Frame]) -> None:
         if frame.new_begin != left:
             raise NotUnderstood(
                 f"a hunk header says new line {frame.new_start}, but the hunks before it leave "
-                f"line {left - (frame.new_length == 0)}; make the patch again with `git diff`",
+                f"line {left - (frame.new_length == 0)}, so its place in the file cannot be told; apply the patch and "
+                "take the output of `git diff`",
                 frame.index,
             )
         old_end = frame.old_begin + frame.old_length

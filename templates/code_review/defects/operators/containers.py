@@ -112,7 +112,7 @@ def early_return(unit: Unit, rng: Random) -> Iterator[Change]:
     "major",
     r"^\s+elif ",
     "This branch can never run: `{test}` was tested above already.",
-    "`{test}` is the condition of the first branch too; a copy that was not adapted?",
+    "`{test}` is the condition of the first branch too: a copy that was not adapted.",
     "Unreachable: an earlier branch handles `{test}`.",
 )
 def repeated_condition(unit: Unit, rng: Random) -> Iterator[Change]:

@@ -110,7 +110,7 @@ def magic_number(unit: Unit, rng: Random) -> Iterator[Change]:
     r"^\s+return ",
     "`{name}` is assigned and never used.",
     "Nothing reads `{name}`; remove it.",
-    "Unused variable `{name}`: is something missing here, or can the line go?",
+    "Unused variable `{name}`: something is missing here, or the line can go.",
 )
 def unused_variable(unit: Unit, rng: Random) -> Iterator[Change]:
     """A value is computed right before the end and never read."""

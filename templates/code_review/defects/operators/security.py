@@ -239,7 +239,7 @@ def insecure_temporary_file(unit: Unit, rng: Random) -> Iterator[Change]:
     "security",
     "critical",
     _DEF,
-    "`{call}` runs `{value}` as Python code. Parse it with ast.literal_eval or convert it explicitly.",
+    "`{call}` runs `{value}` as Python code. Parse it as a literal or convert it explicitly.",
     "Code injection: whoever controls `{value}` controls the process.",
     "Never evaluate `{value}`; a parser for the values that are allowed is enough here.",
 )

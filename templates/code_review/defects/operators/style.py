@@ -78,7 +78,7 @@ def negated_operator(unit: Unit, rng: Random) -> Iterator[Change]:
     r"^(async )?def ",
     "A `{mark}` without a ticket: do it now or open an issue and name it.",
     "`{mark}` comments are forgotten. Please resolve it before merging.",
-    "Is this `{mark}` meant to be merged?",
+    "This `{mark}` is hardly meant to be merged.",
 )
 def todo_left(unit: Unit, rng: Random) -> Iterator[Change]:
     """Something that was put off stays as a note."""
