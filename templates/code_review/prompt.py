@@ -38,5 +38,8 @@ def messages(piece: ReviewInput) -> list[Message]:
 def _reading(piece: ReviewInput) -> str:
     found = rules.answer(piece).comments
     told = [f"Rules: {one.lines}, {one.severity}, {one.category}. {one.message}" for one in found]
-    seen = [f"Reader: {one.position}, {one.kind}, {int(10 * one.chance)} of 10" for one in reversed(reader.read(piece))]
+    seen = [
+        f"Reader: {one.position}, {one.severity}, {one.category}, {one.kind}, {int(10 * one.chance)} of 10"
+        for one in reversed(reader.read(piece))
+    ]
     return "\n".join([*(told or ["Rules: none"]), *(seen or ["Reader: none"])])

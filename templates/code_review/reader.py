@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from understudy.templates.code_review.diff import Hunk, Line
 from understudy.templates.code_review.numbered import numbered, read_hunks_of
-from understudy.templates.code_review.schema import ReviewInput
+from understudy.templates.code_review.schema import Category, ReviewInput, Severity
 
 __all__ = ["Reading", "Weights", "features", "read", "teaches"]
 
@@ -47,6 +47,9 @@ class Reading(NamedTuple):
     """Its number in the prompt."""
     kind: str
     """The defect operator whose lines it resembles most."""
+    severity: str
+    category: str
+    """What that operator's defects are."""
     chance: float
     """That a comment belongs there, 0 to 1."""
 
@@ -71,7 +74,8 @@ def _read(path: str, diff: str) -> tuple[Reading, ...]:
     for line, words in features(read_hunks_of(diff)):
         chance = _weights().chance(words)
         if chance >= _FAINT:
-            found.append(Reading(places[line.side, line.number], _weights().kind(words), chance))
+            kind = _weights().kind(words)
+            found.append(Reading(places[line.side, line.number], kind, *_weights().verdicts[kind], chance))
     return tuple(sorted(found, key=lambda one: -one.chance)[:_SHOWN])
 
 
@@ -139,6 +143,8 @@ class Weights(BaseModel):
     """Weight of a feature for there being a defect at all."""
     kinds: list[str]
     biases: list[float]
+    verdicts: dict[str, tuple[Severity, Category]]
+    """Severity and category of each kind."""
     likeness: dict[str, dict[int, int]]
     """Weights of a feature for the kinds, by their number."""
 

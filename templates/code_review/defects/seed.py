@@ -19,6 +19,7 @@ from understudy.templates.code_review.data import HELD_OUT, Case, case_of, write
 from understudy.templates.code_review.defects import OPERATORS, Source, specimens, standard_library
 from understudy.templates.code_review.diff import read_patch
 from understudy.templates.code_review.reader import Weights, features, teaches
+from understudy.templates.code_review.schema import Category, Severity
 
 __all__ = ["fitted", "main"]
 
@@ -84,9 +85,19 @@ def fitted(lessons: Iterable[Case]) -> Weights:
             for place in np.nonzero(np.abs(smell.coef_[0]) >= _LEAST)[0]
         },
         kinds=[str(name) for name in kind.classes_],
+        verdicts=_verdicts(kind.classes_),
         biases=[round(float(bias), 3) for bias in kind.intercept_],
         likeness=alike,
     )
+
+
+def _verdicts(kinds: Iterable[str]) -> dict[str, tuple[Severity, Category]]:
+    """Return the severity and category of operators by their name."""
+    found: dict[str, tuple[Severity, Category]] = {}
+    for one in OPERATORS:
+        if one.name in set(kinds) and one.severity and one.category:
+            found[one.name] = one.severity, one.category
+    return found
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def test_the_prompt_ends_with_what_rules_and_reader_make_of_the_piece() -> None:
     piece = PIECE.model_copy(update={"path": "a.py", "diff": "@@ -1 +1 @@\n-x = y is None\n+x = y == None\n"})
     *_, told, seen = prompt.messages(piece)[1].content.split("\n")
     assert told == "Rules: 2, minor, style. Compare with `None` by identity."
-    assert seen == "Reader: 2, none_equality, 9 of 10"
+    assert seen == "Reader: 2, nit, style, none_equality, 9 of 10"
 
 
 def test_positions_stand_for_the_places_github_knows() -> None:
