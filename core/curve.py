@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from understudy.core._running import Event
+from understudy.core._watching import Event
 
 __all__ = ["draw_curve"]
 

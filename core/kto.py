@@ -12,16 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from understudy.core._prefix_sharing import Scorer
 from understudy.core._references import References, as_it_began, forget_copy
-from understudy.core._running import (
-    Event,
-    Outcome,
-    callbacks,
-    check_finite,
-    conclude,
-    finished_outcome,
-    run,
-    run_arguments,
-)
+from understudy.core._running import Outcome, callbacks, conclude, finished_outcome, run, run_arguments
+from understudy.core._watching import Event, check_finite
 from understudy.core.dpo import RATE
 from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware

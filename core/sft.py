@@ -11,17 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from understudy.core._running import (
-    Event,
-    Outcome,
-    callbacks,
-    conclude,
-    finished_outcome,
-    grouped_loader,
-    not_a_number,
-    run,
-    run_arguments,
-)
+from understudy.core._running import Outcome, callbacks, conclude, finished_outcome, grouped_loader, run, run_arguments
+from understudy.core._watching import Event, not_a_number
 from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
 from understudy.core.packing import packer, refusal

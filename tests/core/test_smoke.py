@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from understudy.core._running import Event, _overfitting
+from understudy.core._watching import Event, overfitting
 from understudy.core.engines import Generation, Request
 from understudy.core.pack import Pack
 from understudy.core.smoke import smoke
@@ -51,8 +51,8 @@ def events(*losses: tuple[float, float]) -> tuple[Event, ...]:
 
 
 def test_overfitting_is_told_only_where_validation_rises_while_training_falls() -> None:
-    (notice,) = _overfitting(events((2.0, 2.0), (1.5, 1.6), (0.9, 1.8), (0.4, 2.1)))
+    (notice,) = overfitting(events((2.0, 2.0), (1.5, 1.6), (0.9, 1.8), (0.4, 2.1)))
     assert "since epoch 2.0 validation loss rose from 1.600 to 2.100 while training loss fell" in notice
-    assert not _overfitting(events((2.0, 2.0), (1.5, 1.6), (0.9, 1.3)))
-    assert not _overfitting(events((2.0, 2.0), (1.5, 1.6), (1.2, 1.65))), "a little is noise"
-    assert not _overfitting(events((2.0, 2.0), (1.5, 1.6), (1.9, 2.2))), "both rise: that is another trouble"
+    assert not overfitting(events((2.0, 2.0), (1.5, 1.6), (0.9, 1.3)))
+    assert not overfitting(events((2.0, 2.0), (1.5, 1.6), (1.2, 1.65))), "a little is noise"
+    assert not overfitting(events((2.0, 2.0), (1.5, 1.6), (1.9, 2.2))), "both rise: that is another trouble"
