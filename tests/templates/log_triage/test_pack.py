@@ -56,7 +56,7 @@ def case_file(path: Path, cases: list[Case]) -> Path:
 def test_the_pack_is_registered_like_anybody_s_and_its_rooms_fit_together() -> None:
     assert "log-triage" in pack_names()
     assert (PACK.name, PACK.Input, PACK.Output) == ("log-triage", LogInput, RootCause)
-    assert set(PACK.builders) == {"seed", "cases"}
+    assert set(PACK.builders) == {"seed", "cases", "runs"}
     with pytest.raises(BadInput, match=r"no task pack is called 'nope'; installed packs: .*log-triage"):
         load_pack("nope")
 
