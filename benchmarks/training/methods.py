@@ -41,15 +41,18 @@ def splits(tokenizer: Any) -> tuple[Any, list[Any], list[Any], list[Any]]:
 
 def right(model: Any, tokenizer: Any, pack: Any, samples: Sequence[Any]) -> list[float]:
     """Return 1 for each sample whose category is the most probable one, else 0."""
-    from understudy.core.scoring import ClosedQuestion, score_closed
+    from understudy.core._prompt_cache import PromptReader
+    from understudy.core.scoring import ClosedQuestion, Interview, score_closed
     from understudy.templates.log_triage.schema import CATEGORIES
 
-    choices = [f'{category}"' for category in CATEGORIES]
-    questions = [
-        ClosedQuestion(pack.messages(pack.Input.model_validate(sample.input)), '{"category":"', choices)
-        for sample in samples
-    ]
-    best = [max(range(len(choices)), key=found.__getitem__) for found in score_closed(model, tokenizer, questions)]
+    question = ClosedQuestion('{"category":"', tuple(f'{category}"' for category in CATEGORIES))
+
+    def asked() -> Interview[int]:
+        (found,) = yield [question]
+        return max(range(len(found)), key=found.__getitem__)
+
+    prompts = [pack.messages(pack.Input.model_validate(sample.input)) for sample in samples]
+    best = score_closed(model, tokenizer, prompts, [asked() for _ in prompts], reader=PromptReader(model))
     return [float(CATEGORIES[n] == sample.output["category"]) for n, sample in zip(best, samples, strict=True)]
 
 
