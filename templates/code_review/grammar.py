@@ -10,18 +10,19 @@ from typing import Any
 from understudy.templates.code_review.numbered import anchors, numbered
 from understudy.templates.code_review.schema import CATEGORIES, MAX_COMMENTS, SEVERITIES, ReviewInput
 
-__all__ = ["can_write", "names_in", "narrowed_schema"]
+__all__ = ["MAX_SUGGESTION", "can_write", "names_in", "narrowed_schema"]
 
 _MAX_NAMES, _LONGEST_NAME = 400, 80
 _MAX_QUOTED = 4
 """Quotations in one message. Without a bound a small model falls into a loop."""
 _MAX_PROSE = 160
 """Characters between two quotations."""
-_MAX_SUGGESTION = 400
+MAX_SUGGESTION = 240
 """Characters; a longer change is no suggestion but another patch."""
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_PROSE = r"[^`\x00-\x1f\x7f]"
+_PROSE = r"[^`\\\x00-\x1f\x7f]"
+"""No backslash: it says nothing outside a quotation, and a small model that begins to escape does not end."""
 _BETWEEN = r"[^`\w\x00-\x1f\x7f]"
 _CODE = r"[^\x00-\x08\x0b-\x1f\x7f]"
 _MAX_WORDS, _MAX_BETWEEN = 12, 8
@@ -68,7 +69,7 @@ def narrowed_schema(piece: ReviewInput, *, least: int = 0, exclude: frozenset[st
     message = _message(piece)
     kinds = []
     if new:
-        code = {"type": "string", "pattern": f"^{_CODE}{{0,{_MAX_SUGGESTION}}}$"}
+        code = {"type": "string", "pattern": f"^{_CODE}{{0,{MAX_SUGGESTION}}}$"}
         kinds.append(_comment(new, message, {"anyOf": [{"type": "null"}, code]}))
     if old:  # nothing can be suggested for a line that is gone
         kinds.append(_comment(old, message, {"type": "null"}))

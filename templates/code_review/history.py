@@ -209,7 +209,7 @@ def _readable(thread: Thread, budget: int, count_tokens: TokenCounter) -> tuple[
         severity=severity_of(message),
         category=category_of(message),
         message=message,
-        suggestion=fenced[1].replace("\r\n", "\n") if fenced and len(fenced[1]) <= 400 else None,
+        suggestion=fenced[1].replace("\r\n", "\n") if fenced and len(fenced[1]) <= grammar.MAX_SUGGESTION else None,
     )
     return None if checks.check_remark(piece, remark) else (piece, remark)
 

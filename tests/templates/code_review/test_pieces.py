@@ -89,11 +89,17 @@ def test_the_grammar_admits_silence_and_whole_answers_but_no_strange_name_and_no
 ) -> None:
     whole = Remark(
         lines="3", severity="nit", category="style", suggestion='b = "q\\n"\n\tc',
-        message="Use \"é\" not `items.last[0]` or `None`: it's <b> wrong/right \\o.",
+        message="Use \"é\" not `items.last[0]` or `None`: it's <b> wrong/right.",
     )  # fmt: skip
     assert accepts(PIECE, '{"comments":[]}')
     assert accepts(PIECE, completion_text(Review(comments=[whole])))
-    for changed in ({"message": "See `evil`."}, {"message": ""}, {"message": "a\nb"}, {"lines": "2"}):
+    for changed in (
+        {"message": "See `evil`."},
+        {"message": ""},
+        {"message": "a\nb"},
+        {"message": "a \\ b"},
+        {"lines": "2"},
+    ):
         assert not accepts(PIECE, completion_text(Review(comments=[whole.model_copy(update=changed)]))), changed
 
 
