@@ -81,7 +81,7 @@ def train_sft(
     )
     trained = run(trainer, tokenizer, folder, validation[0])
     del trainer, model  # so that there is room to load what was saved
-    note = f"each row has a line of its own: {apart}" if apart else "rows share lines where they fit"
+    note = f"packing: each row has a line of its own: {apart}" if apart else "packing: rows share lines where they fit"
     return conclude(trained, start, settings, hardware, folder, (note,))
 
 

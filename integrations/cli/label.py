@@ -112,6 +112,8 @@ def _tickets(title: str | None, body: str, repository: str, file: str | None) ->
         return [Incoming(id="-", title=title, body=body, repository=repository)]
     assert file is not None
     rows = list(read_json_rows(sys.stdin.buffer, "standard input") if file == "-" else read_rows(Path(file)))
+    if not rows:
+        raise BadInput(f"{'standard input' if file == '-' else file} holds no ticket")
     empty = next((row for row in rows if not row.values.keys() & {"title", "body", "description"}), None)
     if empty is not None:
         there = ", ".join(sorted(empty.values)) or "nothing"

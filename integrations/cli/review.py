@@ -76,6 +76,8 @@ def review(
     from understudy.templates.code_review.sarif import sarif
     from understudy.templates.code_review.schema import SEVERITIES
 
+    if sheet is not None and sheet.exists():
+        raise BadInput(f"{sheet} exists already, and people may have rated it; name a new file")
     if file is not None and diff is not None:
         raise BadInput(f"two patches are named, {file} and {diff}; give one of them")
     if sum((as_json, as_markdown, as_sarif, as_rdjson)) > 1:

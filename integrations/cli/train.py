@@ -54,7 +54,9 @@ def train(
     dataset: Annotated[str | None, typer.Option("--dataset", help="Dataset version [default: the newest]")] = None,
     resume: Annotated[
         str | None,
-        typer.Option("--resume", metavar="RUN", help="Go on with this run, or with the 'last', or refuse to"),
+        typer.Option(
+            "--resume", metavar="RUN", help="Go on with this run, or with the 'last' one; refuse to begin another"
+        ),
     ] = None,
     launch: Annotated[
         str | None,

@@ -8,13 +8,14 @@ tokens, links or bodies.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any, TypeVar
 from urllib.parse import urlsplit
 
-from understudy.core.errors import Unavailable
+from understudy.core.errors import BadInput, Unavailable
 from understudy.integrations.github.scrub import Scrubber
 
 __all__ = ["API", "GitHub", "Pace", "ServiceError"]
@@ -96,6 +97,9 @@ class GitHub:
             pace: see :class:`Pace`.
             login: whose comments are ours; None asks GitHub, and takes the workflow's bot where that is not allowed.
             is_app: the token is a signed one (JWT) of the App itself, which only makes others.
+
+        Raises:
+            BadInput: ``url`` is no address.
         """
         from github import Auth, Github
 
@@ -103,6 +107,8 @@ class GitHub:
         for name in ("github", "urllib3"):
             logging.getLogger(name).setLevel(logging.WARNING)
         self.url = url.rstrip("/")
+        if not re.match(r"https?://[^/\s]+", self.url):
+            raise BadInput(f"GITHUB_API_URL must be an address such as {API}, not {url!r}")
         self.pace = pace or Pace()
         self.scrubber = Scrubber(None, token)
         self._login = login

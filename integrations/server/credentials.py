@@ -52,7 +52,10 @@ def read_credentials(app_id: int | None, environment: Mapping[str, str]) -> Cred
         wrong.append(f"UNDERSTUDY_GITHUB_WEBHOOK_SECRET has under {_SHORTEST_SECRET} characters; make a longer one")
     key = _secret("UNDERSTUDY_GITHUB_PRIVATE_KEY", "the App's private key (PEM)", environment, wrong)
     if key and not _is_key(key):
-        wrong.append("UNDERSTUDY_GITHUB_PRIVATE_KEY is no RSA private key in PEM form, as GitHub makes it")
+        wrong.append(
+            "UNDERSTUDY_GITHUB_PRIVATE_KEY, or the file of UNDERSTUDY_GITHUB_PRIVATE_KEY_FILE, is no RSA private key "
+            "in PEM form"
+        )
     if wrong:
         raise BadInput("; ".join(wrong))
     return Credentials(int(given), key, secret, environment.get("GITHUB_API_URL") or API)

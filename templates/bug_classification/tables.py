@@ -104,6 +104,8 @@ def read_json_rows(stream: IO[bytes], name: str) -> Iterator[Row]:
             continue
         try:
             value = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise BadInput(f"{name}, line {number}: is no JSON ({error.msg} at character {error.colno})") from None
         except (ValueError, RecursionError) as error:
             raise BadInput(f"{name}, line {number}: is no JSON ({error})") from None
         if not isinstance(value, dict):

@@ -118,8 +118,8 @@ def train(folder: Path, kind: str, base: Path, **changes: Any) -> Outcome:
 def test_a_run_is_the_same_packed_or_padded_and_says_which(tmp_path: Path) -> None:
     shared = train(tmp_path / "shared", "qwen3", tmp_path / "base")
     padded = train(tmp_path / "padded", "qwen3", tmp_path / "base", packing="off")
-    assert shared.notes == ("rows share lines where they fit",)
-    assert padded.notes == ("each row has a line of its own: train.packing is off",)
+    assert shared.notes == ("packing: rows share lines where they fit",)
+    assert padded.notes == ("packing: each row has a line of its own: train.packing is off",)
     assert [event.tokens for event in shared.events] == [event.tokens for event in padded.events]
     for one, other in zip(shared.events, padded.events, strict=True):
         mine, theirs = one.loss or one.validation_loss, other.loss or other.validation_loss
