@@ -44,7 +44,7 @@ def fenced(text: str, language: str = "") -> str:
 
 def prose(text: str) -> str:
     """Return one paragraph of Markdown: escaped outside backquotes; what stands in them becomes code."""
-    pieces = plain(text).replace("\n", " ").split("`")
+    pieces = re.sub(r"[\t\n]", " ", plain(text)).lstrip(" ").split("`")  # an indented line would be code
     return "".join(
         f"`{piece}`"
         if piece and index % 2 and index < len(pieces) - 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -89,6 +89,8 @@ def test_markdown_names_severity_place_and_what_was_not_read() -> None:
 
 
 @given(st.lists(st.sampled_from(HOSTILE) | st.text(max_size=8), min_size=1, max_size=4).map(" ".join))
+@example("\t")
+@example("     x")
 def test_no_mention_link_or_html_of_the_patch_survives(text: str) -> None:
     hostile = comment(message=text, path=text.replace("/", "_") or "x", suggestion=text)
     shown = markdown(report(hostile, skipped=[Skipped(path=text, reason=text)], summary=text))
