@@ -20,7 +20,7 @@ __all__ = ["RULES", "Evidence", "Explanation", "Model", "explain", "log_input", 
 
 Model = Callable[[Request], Generation]
 
-_ANSWER_TOKENS = 256
+_ANSWER_TOKENS = 400
 
 
 class Evidence(BaseModel):

@@ -149,7 +149,7 @@ def test_an_answer_that_fails_a_check_is_replaced_by_the_rules_verdict(changes: 
 def test_a_cut_answer_is_never_parsed() -> None:
     found = run(model=Model(answer()[:40], "length"))
     assert found.model == RULES and found.confidence is None
-    assert "cut at 256 tokens" in found.problems[0].message
+    assert "cut at 400 tokens" in found.problems[0].message
     assert found.model_copy(update={"problems": []}) == run()
 
 
