@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-__all__ = ["BadInput", "GateFailed", "Inconclusive", "Unavailable", "UnderstudyError", "first_fault"]
+__all__ = ["BadInput", "Unavailable", "UnderstudyError", "first_fault"]
 
 
 class UnderstudyError(Exception):
@@ -24,18 +24,6 @@ class BadInput(UnderstudyError):
     """A file, option or setting from outside cannot be used; nothing on disk was changed."""
 
     exit_code = 2
-
-
-class GateFailed(UnderstudyError):
-    """A comparison was made and the model did not pass it."""
-
-    exit_code = 1
-
-
-class Inconclusive(UnderstudyError):
-    """A comparison was made and the samples do not decide it."""
-
-    exit_code = 3
 
 
 class Unavailable(UnderstudyError):

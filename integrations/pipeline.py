@@ -256,7 +256,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 def curve_of(settings: Settings, version: ModelVersion) -> Path | None:
     """Return the loss curve of the run that made ``version``, if that run was made here with its own settings."""
-    made = Settings.model_validate(version.settings)
+    made = Settings.model_validate(version.settings, extra="ignore")  # an older understudy knew other settings
     start = start_of(settings, version.parent) if version.parent else Start(base_of(made))
     data: str = version.dataset_digest
     sections: dict[str, Any] = {}

@@ -22,7 +22,7 @@ from understudy.core.settings import LoraSettings, RewardSettings, TrainSettings
 from understudy.core.sft import Event, Outcome
 from understudy.core.starts import Start, start_from
 
-from .tiny import tiny_base
+from .tiny import same_weights, tiny_base, vowels
 
 CPU = Hardware("cpu", False, 1, ())
 LORA = LoraSettings(rank=4, alpha=8)
@@ -41,11 +41,6 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Base]:
 def prompts(bases: dict[str, Base], toy: Pack, toy_example: Examples) -> list[Prompt]:
     examples = [toy_example(f"e{n}", f"it <|im_end|> crashed {n} " * (1 + n % 3)) for n in range(6)]
     return make_prompts(toy, examples, load_tokenizer(bases["qwen3"]), 128, REWARD.max_new_tokens, "error")[0]
-
-
-def vowels(pack: Pack, examples: Any, texts: Sequence[str], stopped: Any) -> list[Verdict]:
-    """Reward what a random model can reach."""
-    return [Verdict(1, 0.5, sum(letter in "aeiou" for letter in text) / max(1, len(text))) for text in texts]
 
 
 @pytest.fixture(scope="module")
@@ -72,20 +67,6 @@ def run(bases: dict[str, Base], prompts: list[Prompt], toy: Pack) -> Iterator[Ru
 @pytest.fixture(scope="module")
 def plain(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     return run(tmp_path_factory.mktemp("plain"), epochs=1)
-
-
-def weights(outcome: Outcome) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
-    (path,) = outcome.folder.glob("*.safetensors")
-    return load_file(path)
-
-
-def same_weights(one: Outcome, other: Outcome) -> bool:
-    import torch
-
-    a, b = weights(one), weights(other)
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 def test_a_verdict_is_the_pack_s_own_and_half_an_answer_earns_nothing(toy: Pack, toy_example: Examples) -> None:

@@ -6,14 +6,12 @@ import json
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
-from understudy.core.settings import Method
-
+from ..core.tiny import EACH_METHOD
 from .conftest import Cli, environment
 
 _STAGES = """
@@ -50,12 +48,6 @@ WIDTH = {
     "prefix": ["train.prefix.tokens=4"],
     "adapter": ["train.adapter.width=4"],
 }
-EACH = [
-    pytest.param(name, marks=pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="no bitsandbytes"))
-    if name == "qlora"
-    else name
-    for name in get_args(Method)
-]
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +59,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", EACH)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_a_method_goes_through_every_stage_of_the_command_line(method: str, registry: Path, tmp_path: Path) -> None:
     shutil.copytree(registry, tmp_path / ".understudy")
     options = [
