@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-__all__ = ["BadInput", "GateFailed", "Inconclusive", "Unavailable", "UnderstudyError", "first_fault"]
+__all__ = ["BadInput", "GateFailed", "Inconclusive", "NothingLearnt", "Unavailable", "UnderstudyError", "first_fault"]
 
 
 class UnderstudyError(Exception):
@@ -28,6 +28,12 @@ class BadInput(UnderstudyError):
 
 class GateFailed(UnderstudyError):
     """A comparison was made and the model did not pass it."""
+
+    exit_code = 1
+
+
+class NothingLearnt(UnderstudyError):
+    """A training came to its end and gave the model nothing to learn from; there is no new version."""
 
     exit_code = 1
 
