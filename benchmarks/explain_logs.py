@@ -30,7 +30,7 @@ def _champion() -> tuple[Model, str] | None:
     if registry.aliases.read("log-triage", CHAMPION) is None:
         return None
     version = registry.get(f"log-triage@{CHAMPION}")
-    engine = version_engine(registry, version, resolve(None))
+    engine = version_engine(registry, version, resolve())
     return (lambda request: engine.generate([request])[0]), version.id
 
 

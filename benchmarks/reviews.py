@@ -206,7 +206,7 @@ def main() -> None:
         print(f"skipped: {error}")
         return
     _, splits = load_version(version.dataset, options.registry)
-    engine = version_engine(registry, version, resolve(None))
+    engine = version_engine(registry, version, resolve())
     known, test = (splits[name][: options.limit] for name in ("validation", "test"))
     validation = scored(known, engine.generate)
     threshold = quiet_threshold(known, validation)

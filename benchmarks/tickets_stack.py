@@ -1,9 +1,9 @@
 """The seedling on NLBSE'24: tuned by cross-validation, alone and stacked with the reference, seed by seed.
 
-Run ``python benchmarks/tickets_stack.py --seeds 3``; about 20 minutes a seed on an idle core. What a fold came out as
-is kept in ``--keep`` (a folder), so a run that was stopped goes on where it was, and one that is complete prints its
-figures at once. Per fold the seedling learns from nine tenths of the training part; the last tenth decides which epoch
-is kept and the mixture's weight, so no test ticket decides anything.
+Run ``python benchmarks/tickets_stack.py --seeds 3``; about 20 minutes a seed on an idle core. What the model says
+of a fold is kept in ``--keep`` (a folder), so a run that was stopped goes on where it was, and one that is complete
+costs only the reference, which is fitted anew. Per fold the seedling learns from nine tenths of the training part; the
+last tenth decides which epoch is kept and the mixture's weight, so no test ticket decides anything.
 """
 
 from __future__ import annotations
@@ -80,44 +80,64 @@ def tickets_of(items: Sequence[Example]) -> list[Ticket]:
     return [Ticket.model_validate(item.input) for item in items]
 
 
-def one_fold(
+def asked(
     items: list[Example], texts: list[Text], targets: list[Target], inside: Any, outside: Any, seed: int, epochs: float
 ) -> dict[str, Any]:
-    """Tune on one fold's training part; return its test tickets' answers by arm, and how the mixture came out."""
+    """Tune on one fold's training part; return what the model says of what was held out of it, and of the test part."""
     began = time.process_time()
     strata = [f"{texts[at][0]}|{targets[at]['type']}" for at in inside]
     learn, judge = train_test_split(inside, test_size=0.1, random_state=seed, stratify=strata)
     with tempfile.TemporaryDirectory() as folder:
         engine = tuned([items[at] for at in learn], [items[at] for at in judge], seed, epochs, Path(folder))
+    said = {
+        name: {"at": [int(at) for at in part], "answers": score_tickets(engine, tickets_of([items[at] for at in part]))}
+        for name, part in (("judge", judge), ("test", outside))
+    }
+    free = content_free(engine, "", questions(TYPE))
+    return {"content_free": free, **said, "seconds": round(time.process_time() - began)}
+
+
+def stacked(model: dict[str, Any], texts: list[Text], targets: list[Target], inside: Any) -> dict[str, Any]:
+    """Mix the model's answers with the reference's; return the test tickets' answers by arm, and the mixture."""
+    judge, test = model["judge"]["at"], model["test"]["at"]
+    learn = sorted(set(inside.tolist()) - set(judge))
     held_out = fit_linear([texts[at] for at in learn], [targets[at] for at in learn], questions(TYPE))
     stack = fit_stack(
         TYPE,
         "seedling",
         [held_out.predict(texts[at]) for at in judge],
-        score_tickets(engine, tickets_of([items[at] for at in judge])),
-        content_free(engine, "", questions(TYPE)),
+        model["judge"]["answers"],
+        model["content_free"],
         [targets[at] for at in judge],
     )
     reference = fit_linear([texts[at] for at in inside], [targets[at] for at in inside], questions(TYPE))
-    theirs = score_tickets(engine, tickets_of([items[at] for at in outside]))
-    ours = [reference.predict(texts[at]) for at in outside]
+    theirs, ours = model["test"]["answers"], [reference.predict(texts[at]) for at in test]
     both = [
         mixed(a, without_prior(b, stack.content_free, {"type": "single"}), stack.weights)
         for a, b in zip(ours, theirs, strict=True)
     ]
     answers = {arm: [row["type"] for row in rows] for arm, rows in zip(ARMS, (theirs, ours, both), strict=True)}
-    spent = time.process_time() - began
-    return {"tickets": outside.tolist(), "weight": stack.weights["type"], "seconds": round(spent), "answers": answers}
+    return {"tickets": test, "weight": stack.weights["type"], "answers": answers}
 
 
-def fold(options: argparse.Namespace, seed: int, number: int, *rest: Any) -> dict[str, Any]:
-    """Return what a fold came out as, from the folder where it was done before."""
+def fold(
+    options: argparse.Namespace,
+    seed: int,
+    number: int,
+    items: list[Example],
+    texts: list[Text],
+    targets: list[Target],
+    inside: Any,
+    outside: Any,
+) -> dict[str, Any]:
+    """Return what a fold came out as; the tuned model's part is read from the folder where it was done before."""
     path = options.keep / f"epochs{options.epochs:g}-budget{options.budget}-seed{seed}-fold{number}.json"
     if not path.exists():
         options.keep.mkdir(parents=True, exist_ok=True)
-        write_json(path, one_fold(*rest, seed, options.epochs))
-    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    print(f"  fold {number}: weight of the seedling {found['weight']:.2f}, {found['seconds']} s of CPU", flush=True)
+        write_json(path, asked(items, texts, targets, inside, outside, seed, options.epochs))
+    model = json.loads(path.read_text("utf-8"))
+    found = stacked(model, texts, targets, inside)
+    print(f"  fold {number}: weight of the seedling {found['weight']:.2f}, {model['seconds']} s of CPU", flush=True)
     return found
 
 

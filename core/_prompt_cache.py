@@ -14,6 +14,8 @@ from copy import deepcopy
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+from understudy.core.tuning.prefix import learns_prompt
+
 if TYPE_CHECKING:
     from transformers import Cache
 
@@ -31,7 +33,7 @@ class PromptReader:
         self._model = model
         self._shared: tuple[int, ...] = ()
         self._kept: Cache | None = None
-        self._able = not getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False)
+        self._able = not learns_prompt(model)
 
     def read(self, prompts: Sequence[Sequence[int]]) -> Cache | None:
         """Return the states after all but the last token of every prompt, padded on the left to equal length.

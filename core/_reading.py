@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from understudy.core._prompt_cache import PromptReader
+from understudy.core.tuning.prefix import learns_prompt
 
 if TYPE_CHECKING:
     import torch
@@ -32,8 +33,7 @@ class ReadPrompts:
         import torch
 
         self._model, self._batch_size = model, batch_size
-        adapter = getattr(model, "active_peft_config", None)
-        own = adapter is not None and adapter.is_prompt_learning
+        own = learns_prompt(model)
         self._begun = [0 if own else len(prompt) - 1 for prompt in prompts]
         self._rest = [prompt[begun:] for prompt, begun in zip(prompts, self._begun, strict=True)]
         self._cache: Any = None

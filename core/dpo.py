@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy.core._prefix_sharing import Scorer, refusal
-from understudy.core._references import References
+from understudy.core._references import References, forget_copy
 from understudy.core._running import Outcome, callbacks, conclude, finished_outcome, grouped_loader, run, run_arguments
 from understudy.core._watching import Event, not_a_number
 from understudy.core.errors import BadInput
@@ -24,6 +24,7 @@ from understudy.core.rows import IGNORE, answer_row
 from understudy.core.runs import stage_settings
 from understudy.core.settings import PreferenceSettings, TrainSettings
 from understudy.core.starts import Start, prepared_model
+from understudy.core.tuning.prefix import learns_prompt
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -95,8 +96,7 @@ def train_dpo(
         callbacks=callbacks(settings, folder, on_event, RATE),
     )
     store.save()
-    if "ref" in getattr(trainer.model, "peft_config", {}):
-        trainer.model.delete_adapter("ref")  # TRL's copy of the adapter; its log-probabilities are all we need
+    forget_copy(trainer.model)
     note = f"each prompt is read twice, once for each answer: {apart}" if apart else "each prompt is read once"
     trained = run(trainer, tokenizer, folder, answer_row(validation[0].prompt, validation[0].chosen))
     del trainer, model  # so that there is room to load what was saved
@@ -107,8 +107,7 @@ def _why_apart(model: Any, adapter: Any, rows: Sequence[PairRow], preference: Pr
     """Return why the two answers of a pair must stand in rows of their own, empty when they can share one."""
     if not preference.share_prefixes:
         return "preference.share_prefixes is off"
-    known = [adapter, *getattr(model, "peft_config", {}).values()]
-    if any(getattr(config, "is_prompt_learning", False) for config in known):
+    if learns_prompt(model, adapter):
         return "learnt prefixes leave no room for a mask of our own"
     longest = max(rows, key=lambda row: row.length)
     return refusal(model, longest.prompt, longest.chosen, longest.rejected)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-__all__ = ["BadInput", "GateFailed", "Inconclusive", "Unavailable", "UnderstudyError", "first_fault"]
+__all__ = ["BadInput", "NothingLearnt", "Unavailable", "UnderstudyError", "first_fault"]
 
 
 class UnderstudyError(Exception):
@@ -26,16 +26,10 @@ class BadInput(UnderstudyError):
     exit_code = 2
 
 
-class GateFailed(UnderstudyError):
-    """A comparison was made and the model did not pass it."""
+class NothingLearnt(UnderstudyError):
+    """A training came to its end and gave the model nothing to learn from; there is no new version."""
 
     exit_code = 1
-
-
-class Inconclusive(UnderstudyError):
-    """A comparison was made and the samples do not decide it."""
-
-    exit_code = 3
 
 
 class Unavailable(UnderstudyError):

@@ -8,6 +8,7 @@ import platform
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 __all__ = ["Hardware", "free_cores", "keep_memory", "resolve"]
 
@@ -57,11 +58,11 @@ def _busy_ticks(stat: Path) -> int:
     return user + nice + system + irq + softirq
 
 
-def resolve(threads: int | None = None, *, gpu: bool = True) -> Hardware:
+def resolve(threads: int | Literal["auto"] = "auto", *, gpu: bool = True) -> Hardware:
     """Choose device, precision and threads, tell torch the threads, and say why.
 
     Args:
-        threads: OpenMP threads to use; None for as many as there are free physical cores, at least one.
+        threads: OpenMP threads to use; "auto" for as many as there are free physical cores, at least one.
         gpu: whether to use one if there is one.
     """
     import torch
@@ -80,17 +81,16 @@ def resolve(threads: int | None = None, *, gpu: bool = True) -> Hardware:
         reasons.append(
             f"bf16 autocast: CPU has {feature}" if feature else "fp32: CPU has neither amx_bf16 nor avx512_bf16"
         )
-    if threads is None and "OMP_NUM_THREADS" in os.environ and os.environ["OMP_NUM_THREADS"].isdigit():
-        threads = int(os.environ["OMP_NUM_THREADS"])
-        reasons.append(f"{threads} thread(s): OMP_NUM_THREADS")
-    elif threads is None:
-        physical, busy = free_cores()
-        threads = max(1, min(physical, round(physical - busy)))
-        reasons.append(f"{threads} thread(s): {physical} physical core(s), {busy:.1f} busy")
+    if threads != "auto":
+        count, why = threads, "asked for"
+    elif (exported := os.environ.get("OMP_NUM_THREADS", "")).isdigit():
+        count, why = int(exported), "OMP_NUM_THREADS"
     else:
-        reasons.append(f"{threads} thread(s): asked for")
-    torch.set_num_threads(threads)
-    return Hardware(device, bf16, threads, tuple(reasons))
+        physical, busy = free_cores()
+        count, why = max(1, min(physical, round(physical - busy))), f"{physical} physical core(s), {busy:.1f} busy"
+    reasons.append(f"{count} thread(s): {why}")
+    torch.set_num_threads(count)
+    return Hardware(device, bf16, count, tuple(reasons))
 
 
 def keep_memory() -> bool:

@@ -44,7 +44,6 @@ __all__ = [
     "read_examples",
     "read_judgements",
     "read_preferences",
-    "read_records",
 ]
 
 T = TypeVar("T", bound=BaseModel)
@@ -95,15 +94,6 @@ def read_judgements(
         return [refine(record, number) for record in _judgements(line, pack)]
 
     return (record for records in read_numbered_lines(path, convert) for record in records)
-
-
-def read_records(path: Path, pack: Pack) -> Iterator[Example | Preference]:
-    """Return examples and preferences in the order of the file; the whole file is checked before the first is given.
-
-    Raises:
-        BadInput: a line is broken or does not fit the pack.
-    """
-    return iter(read_json_lines(path, lambda line: _record(line, pack)))
 
 
 def _only(record: Example | Preference, wanted: type[Any]) -> Any:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from understudy.core.rows import IGNORE, Row
+from understudy.core.tuning.prefix import learns_prompt
 
 if TYPE_CHECKING:
     import torch
@@ -91,8 +92,7 @@ def refusal(model: Any, adapter: Any, rows: Sequence[Row]) -> str:
     """
     import torch
 
-    known = [adapter, *getattr(model, "peft_config", {}).values()]
-    if any(getattr(config, "is_prompt_learning", False) for config in known):
+    if learns_prompt(model, adapter):
         return "a learnt prefix stands before the first row of a line only"
     ordered = sorted(rows, key=lambda row: len(row.input_ids))
     chosen = [ordered[0], ordered[-1], ordered[len(ordered) // 2]]

@@ -129,7 +129,7 @@ def prepared_model(
 def _made_with(start: Start) -> TrainSettings:
     """Return the settings the adapter of ``start`` was trained with."""
     assert start.version is not None
-    return TrainSettings.model_validate(start.version.settings.get("train", {"method": "lora"}))
+    return TrainSettings.model_validate(start.version.settings.get("train", {"method": "lora"}), extra="ignore")
 
 
 def _same_adapter(start: Start, settings: TrainSettings) -> None:

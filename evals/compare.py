@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -95,33 +96,19 @@ def compare(
         BadInput: no samples, a missing arm, predictions that do not match the samples, or a pack without ``correct``.
     """
     _require(examples, predictions_by_arm, candidate, baseline)
-    names = [candidate, *(name for name in predictions_by_arm if name != candidate)]
-    scored = {name: _score(pack, examples, predictions_by_arm[name], name) for name in names}
-    right = {name: _correct(pack, scored[name], len(examples), name) for name in names}
     groups = [example.group for example in examples]
     draws = Draws(len(examples), groups, resamples=resamples, corpus_resamples=corpus_resamples, seed=seed)
-    drawn = {name: {key: draws.values(_scores(m)) for key, m in scored[name].items() if _drawable(m)} for name in names}
-    buckets = {name: _buckets(predictions_by_arm[name], right[name]) for name in names}
+    names = [candidate, *(name for name in predictions_by_arm if name != candidate)]
+    measured = {name: _measure(pack, examples, predictions_by_arm[name], name, draws) for name in names}
+    ours, theirs = measured[candidate], measured[baseline]
 
     arms = []
-    for name in names:
-        estimates = {
-            key: _with_interval(metric.value, drawn[name].get(key), draws, alpha)
-            for key, metric in scored[name].items()
-        }
-        result = _arm(pack, examples, predictions_by_arm[name], name, estimates, buckets[name], alpha)
+    for name, arm in measured.items():
         more = _without_grammar((unconstrained or {}).get(name, ()), alpha)
         more["compact"] = (compact or {}).get(name)
-        more["calibration"] = calibration_of(predictions_by_arm[name], right[name].tolist())
-        arms.append(result.model_copy(update=more))
-    comparisons = []
-    for name in names[1:]:
-        deltas = _deltas(scored[candidate], scored[name], drawn[candidate], drawn[name], draws, alpha)
-        one = _paired(name, deltas, right[candidate], right[name], groups, alpha, resamples, seed)
-        difference = _valid(predictions_by_arm[candidate]) - _valid(predictions_by_arm[name])
-        validity = draws.interval(float(difference.mean()), draws.values(difference), alpha)
-        comparisons.append(one.model_copy(update={"validity": Estimate.of(*validity)}))
-    lost, won, same = _cases(pack, examples, predictions_by_arm, right, buckets, candidate, baseline)
+        arms.append(_arm(pack, examples, arm, draws, alpha).model_copy(update=more))
+    comparisons = [_paired(ours, measured[name], groups, draws, alpha, seed) for name in names[1:]]
+    lost, won, same = _cases(pack, examples, ours, theirs)
     return Report(
         pack=pack.name,
         model_digest=identity.model_digest,
@@ -130,7 +117,7 @@ def compare(
         candidate=candidate,
         baseline=baseline,
         primary=pack.primary,
-        higher_is_better={key: metric.higher_is_better for key, metric in scored[candidate].items()},
+        higher_is_better={key: metric.higher_is_better for key, metric in ours.metrics.items()},
         n=len(examples),
         groups=draws.groups,
         alpha=alpha,
@@ -138,7 +125,7 @@ def compare(
         corpus_resamples=draws.corpus_resamples,
         arms=arms,
         comparisons=_with_holm(comparisons),
-        slices=slices_of(pack, examples, right[candidate], right[baseline]),
+        slices=slices_of(pack, examples, ours.right, theirs.right),
         missing_classes=sorted(set(known_classes) - {example.stratum for example in examples}),
         overlap=overlap,
         memorisation=memorisation,
@@ -147,6 +134,27 @@ def compare(
         improvements=won,
         ties=same,
     )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """An arm's predictions and what came of them: its metrics, their values in every draw, and right or not."""
+
+    name: str
+    predictions: Sequence[Prediction]
+    metrics: Mapping[str, Metric]
+    drawn: Mapping[str, NDArray[np.float64]]
+    right: NDArray[np.float64]
+    buckets: Sequence[Bucket]
+
+
+def _measure(
+    pack: Pack, examples: Sequence[Example], predictions: Sequence[Prediction], name: str, draws: Draws
+) -> _Measured:
+    metrics = _score(pack, examples, predictions, name)
+    right = _correct(pack, metrics, len(examples), name)
+    drawn = {key: draws.values(_scores(metric)) for key, metric in metrics.items() if _drawable(metric)}
+    return _Measured(name, predictions, metrics, drawn, right, _buckets(predictions, right))
 
 
 def _require(
@@ -207,43 +215,33 @@ def _with_interval(value: float, drawn: NDArray[np.float64] | None, draws: Draws
     return Estimate(value=value) if drawn is None else Estimate.of(*draws.interval(value, drawn, alpha))
 
 
-def _deltas(
-    ours: Mapping[str, Metric],
-    theirs: Mapping[str, Metric],
-    our_draws: Mapping[str, NDArray[np.float64]],
-    their_draws: Mapping[str, NDArray[np.float64]],
-    draws: Draws,
-    alpha: float,
-) -> dict[str, Estimate]:
+def _deltas(ours: _Measured, theirs: _Measured, draws: Draws, alpha: float) -> dict[str, Estimate]:
     """Difference of each metric both arms have; the arms' values stem from the same draws."""
     found = {}
-    for key in ours:
-        if key not in theirs:
+    for key in ours.metrics:
+        if key not in theirs.metrics:
             continue
-        value = ours[key].value - theirs[key].value
-        paired = key in our_draws and key in their_draws and len(our_draws[key]) == len(their_draws[key])
-        found[key] = _with_interval(value, our_draws[key] - their_draws[key] if paired else None, draws, alpha)
+        value = ours.metrics[key].value - theirs.metrics[key].value
+        one, other = ours.drawn.get(key), theirs.drawn.get(key)
+        paired = one - other if one is not None and other is not None and len(one) == len(other) else None
+        found[key] = _with_interval(value, paired, draws, alpha)
     return found
 
 
 def _paired(
-    name: str,
-    deltas: dict[str, Estimate],
-    ours: NDArray[np.float64],
-    theirs: NDArray[np.float64],
-    groups: Sequence[str],
-    alpha: float,
-    resamples: int,
-    seed: int,
+    ours: _Measured, theirs: _Measured, groups: Sequence[str], draws: Draws, alpha: float, seed: int
 ) -> Comparison:
-    wins, losses = int(np.sum(ours > theirs)), int(np.sum(ours < theirs))
+    difference = ours.right - theirs.right
+    wins, losses = int(np.sum(difference > 0)), int(np.sum(difference < 0))
     exact = mcnemar_exact(losses, wins)
-    flipped = sign_flip(ours - theirs, groups, resamples=resamples, seed=seed)
+    flipped = sign_flip(difference, groups, resamples=draws.resamples, seed=seed)
     clustered = len(set(groups)) < len(groups)
     share = (wins + losses) / len(groups)
+    more_valid = _valid(ours.predictions) - _valid(theirs.predictions)
     return Comparison(
-        arm=name,
-        deltas=deltas,
+        arm=theirs.name,
+        deltas=_deltas(ours, theirs, draws, alpha),
+        validity=Estimate.of(*draws.interval(float(more_valid.mean()), draws.values(more_valid), alpha)),
         wins=wins,
         losses=losses,
         ties=len(groups) - wins - losses,
@@ -279,35 +277,29 @@ def _buckets(predictions: Sequence[Prediction], right: NDArray[np.float64]) -> l
     return found
 
 
-def _arm(
-    pack: Pack,
-    examples: Sequence[Example],
-    predictions: Sequence[Prediction],
-    name: str,
-    metrics: dict[str, Estimate],
-    buckets: Sequence[Bucket],
-    alpha: float,
-) -> ArmResult:
-    counts = Counter(buckets)
-    n = len(predictions)
-    p50, p95 = np.quantile([made.seconds for made in predictions], [0.5, 0.95])
-    tokens = sum(made.completion_tokens for made in predictions)
-    seconds = sum(made.seconds for made in predictions)
-    peak = max(made.peak_bytes for made in predictions)
+def _arm(pack: Pack, examples: Sequence[Example], arm: _Measured, draws: Draws, alpha: float) -> ArmResult:
+    made, counts = arm.predictions, Counter(arm.buckets)
+    p50, p95 = np.quantile([one.seconds for one in made], [0.5, 0.95])
+    tokens = sum(one.completion_tokens for one in made)
+    seconds = sum(one.seconds for one in made)
+    peak = max(one.peak_bytes for one in made)
     field = decisive_field(pack, examples)
     return ArmResult(
-        name=name,
-        metrics=metrics,
-        schema_valid=Estimate.of(*wilson(sum(made.output is not None for made in predictions), n, alpha)),
-        truncated=Estimate.of(*wilson(counts["truncated"], n, alpha)),
+        name=arm.name,
+        metrics={
+            key: _with_interval(metric.value, arm.drawn.get(key), draws, alpha) for key, metric in arm.metrics.items()
+        },
+        schema_valid=Estimate.of(*wilson(int(_valid(made).sum()), len(made), alpha)),
+        truncated=Estimate.of(*wilson(counts["truncated"], len(made), alpha)),
         buckets={bucket: counts[bucket] for bucket in BUCKETS},
-        prompt_tokens_mean=float(np.mean([made.prompt_tokens for made in predictions])),
-        completion_tokens_mean=float(np.mean([made.completion_tokens for made in predictions])),
+        prompt_tokens_mean=float(np.mean([one.prompt_tokens for one in made])),
+        completion_tokens_mean=float(np.mean([one.completion_tokens for one in made])),
         seconds_p50=float(p50),
         seconds_p95=float(p95),
         tokens_per_second=tokens / seconds if tokens and seconds else None,
         peak_mib=peak / 2**20 if peak else None,
-        classes=class_table(field, examples, predictions) if field else None,
+        classes=class_table(field, examples, made) if field else None,
+        calibration=calibration_of(made, arm.right.tolist()),
     )
 
 
@@ -320,41 +312,36 @@ def _without_grammar(predictions: Sequence[Prediction], alpha: float) -> dict[st
 
 
 def _cases(
-    pack: Pack,
-    examples: Sequence[Example],
-    predictions: Mapping[str, Sequence[Prediction]],
-    right: Mapping[str, NDArray[np.float64]],
-    buckets: Mapping[str, Sequence[Bucket]],
-    candidate: str,
-    baseline: str,
+    pack: Pack, examples: Sequence[Example], ours: _Measured, theirs: _Measured
 ) -> tuple[list[Case], list[Case], list[Case]]:
     """Samples the candidate lost against the baseline, those it won, in the samples' order, and some ties."""
     lost: list[Case] = []
     won: list[Case] = []
     same: list[Case] = []
-    ours, theirs = right[candidate], right[baseline]
-    tied = sorted((at for at in range(len(examples)) if ours[at] == theirs[at]), key=lambda at: (ours[at], at))[:_TIES]
-    for at in [*(at for at in range(len(examples)) if ours[at] != theirs[at]), *tied]:
+    difference = ours.right - theirs.right
+    tied = sorted(np.flatnonzero(difference == 0).tolist(), key=lambda at: (ours.right[at], at))[:_TIES]
+    for at in [*np.flatnonzero(difference).tolist(), *tied]:
         example = examples[at]
         turns = pack.messages(pack.Input.model_validate(example.input))
-        answers = [
-            Answer(
-                text=predictions[name][at].text,
-                output=predictions[name][at].output,
-                bucket=buckets[name][at],
-                problems=predictions[name][at].problems,
-                confidence=predictions[name][at].confidence,
-            )
-            for name in (candidate, baseline)
-        ]
         case = Case(
             example_id=example.id,
             group=example.group,
             stratum=example.stratum,
             prompt="\n\n".join(turn.content for turn in turns if turn.role == "user"),
             expected=example.output,
-            candidate=answers[0],
-            baseline=answers[1],
+            candidate=_answer(ours, at),
+            baseline=_answer(theirs, at),
         )
-        (lost if ours[at] < theirs[at] else won if ours[at] > theirs[at] else same).append(case)
+        (lost if difference[at] < 0 else won if difference[at] > 0 else same).append(case)
     return lost, won, same
+
+
+def _answer(arm: _Measured, at: int) -> Answer:
+    made = arm.predictions[at]
+    return Answer(
+        text=made.text,
+        output=made.output,
+        bucket=arm.buckets[at],
+        problems=made.problems,
+        confidence=made.confidence,
+    )

@@ -113,6 +113,5 @@ def stack_engine(settings: Settings, labeller: Labeller, model: str | None = Non
             f"the stack of {labeller.card.dataset} was fitted with {stack.model}; "
             f"`understudy evaluate --model {wanted.id}` fits one with {wanted.id}"
         )
-    threads = settings.train.threads
-    hardware = resolve(None if threads == "auto" else threads)
+    hardware = resolve(settings.train.threads)
     return version_engine(registry, registry.get(stack.model), hardware, batch_size=settings.evaluate.batch_size)

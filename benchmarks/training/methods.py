@@ -41,8 +41,8 @@ def splits(tokenizer: Any) -> tuple[Any, list[Any], list[Any], list[Any]]:
 
 def right(model: Any, tokenizer: Any, pack: Any, samples: Sequence[Any]) -> list[float]:
     """Return 1 for each sample whose category is the most probable one, else 0."""
-    from understudy.core._prompt_cache import PromptReader
-    from understudy.core.scoring import ClosedQuestion, Interview, score_closed
+    from understudy.core.engines import LocalEngine
+    from understudy.core.scoring import ClosedQuestion, Interview
     from understudy.templates.log_triage.schema import CATEGORIES
 
     question = ClosedQuestion('{"category":"', tuple(f'{category}"' for category in CATEGORIES))
@@ -52,7 +52,7 @@ def right(model: Any, tokenizer: Any, pack: Any, samples: Sequence[Any]) -> list
         return max(range(len(found)), key=found.__getitem__)
 
     prompts = [pack.messages(pack.Input.model_validate(sample.input)) for sample in samples]
-    best = score_closed(model, tokenizer, prompts, [asked() for _ in prompts], reader=PromptReader(model))
+    best = LocalEngine(model, tokenizer).score(prompts, [asked() for _ in prompts])
     return [float(CATEGORIES[n] == sample.output["category"]) for n, sample in zip(best, samples, strict=True)]
 
 

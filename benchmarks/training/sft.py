@@ -8,7 +8,11 @@ on one thread, and is timed in seconds of CPU. Padding is not counted. The media
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import subprocess
+import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -137,6 +141,21 @@ def ours(folder: Path, *, grouped: bool = True, keep: bool = True, work: Work = 
     return measure(trainer)
 
 
+def unsloth(folder: Path, *, grouped: bool, work: Work = SMALL) -> dict[str, Any]:
+    """Unsloth's CPU path in an environment of its own; see ``unsloth_cpu.py``."""
+    work.model().save_pretrained(folder / "model")
+    tokenizer().save_pretrained(folder / "model")
+    parts = {name: work.data(seed).to_dict() for name, seed in (("train", 1), ("eval", 2))}
+    more = {"batch": work.batch, "length": LENGTH, "rate": RATE, "bf16": precision()["bf16"], "grouped": grouped}
+    (folder / "work.json").write_text(json.dumps(parts | more), "utf-8")
+    quiet = {**os.environ, "HF_HUB_OFFLINE": "1", "UNSLOTH_DISABLE_STATISTICS": "1"}
+    script = Path(__file__).with_name("unsloth_cpu.py").resolve()
+    command = [os.environ.get("UNSLOTH_PYTHON", "unsloth-python"), str(script), str(folder)]
+    subprocess.run(command, cwd=folder, env=quiet, stdout=sys.stderr, check=True)  # it writes into its working folder
+    found: dict[str, Any] = json.loads((folder / "figures.json").read_text("utf-8"))
+    return found
+
+
 def precision() -> dict[str, bool]:
     from understudy.core.hardware import resolve
 
@@ -172,7 +191,10 @@ ARMS = {
     ORDER: partial(ours, grouped=False, keep=False),
     "understudy, memory given back": partial(ours, keep=False),
     OURS: ours,
+    "Unsloth": partial(unsloth, grouped=False),
+    "Unsloth, grouped by length": partial(unsloth, grouped=True),
 }
+SELDOM = tuple(name for name in ARMS if name not in (STOCK, PACKED, PLAIN, ORDER, OURS))
 
 
 def report(found: Found, work: Work = SMALL) -> None:
@@ -196,4 +218,4 @@ def report(found: Found, work: Work = SMALL) -> None:
 
 
 if __name__ == "__main__":
-    report(take_turns(ARMS, seldom=("TRL with packing, no checkpointing", "understudy, memory given back")))
+    report(take_turns(ARMS, seldom=SELDOM))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from peft import PeftModel, PrefixTuningConfig
     from transformers import PreTrainedModel
 
-__all__ = ["accept_prefix", "check_prefix", "learn_on", "prefix_config"]
+__all__ = ["accept_prefix", "check_prefix", "learn_on", "learns_prompt", "prefix_config"]
 
 
 def prefix_config(settings: TrainSettings) -> PrefixTuningConfig:
@@ -25,6 +25,12 @@ def learn_on(model: PeftModel) -> None:
     """Let a loaded prefix learn on, which PEFT refuses to do while loading it."""
     model.active_peft_config.inference_mode = False
     model.prompt_encoder.requires_grad_(True)
+
+
+def learns_prompt(model: Any, adapter: Any = None) -> bool:
+    """Whether trained tokens stand before what ``model`` reads, or will once it gets ``adapter``, a PEFT config."""
+    configs = [adapter, *getattr(model, "peft_config", {}).values()]
+    return any(getattr(config, "is_prompt_learning", False) for config in configs)
 
 
 def check_prefix(model: PreTrainedModel) -> None:

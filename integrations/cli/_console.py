@@ -27,6 +27,7 @@ __all__ = [
     "JsonOption",
     "SetOption",
     "SettingsOption",
+    "check_new",
     "dataset_of",
     "hardware_of",
     "print_json",
@@ -97,12 +98,21 @@ def dataset_of(settings: Settings, reference: str | None) -> tuple[DatasetVersio
     return load_version(reference, root)
 
 
+def check_new(path: Path, what: str = "file") -> None:
+    """Refuse to write over what is there.
+
+    Raises:
+        BadInput: ``path`` exists.
+    """
+    if path.exists():
+        raise BadInput(f"{path} exists already; name a new {what}")
+
+
 def hardware_of(settings: Settings, *, gpu: bool = True) -> Hardware:
     """Return the machine as the settings want it used, without its GPU if told so; imports torch."""
     from understudy.core.hardware import resolve
 
-    threads = settings.train.threads
-    return resolve(None if threads == "auto" else threads, gpu=gpu)
+    return resolve(settings.train.threads, gpu=gpu)
 
 
 def quiet_libraries() -> None:

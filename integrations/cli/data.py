@@ -11,6 +11,7 @@ from understudy.integrations.cli._console import (
     JsonOption,
     SetOption,
     SettingsOption,
+    check_new,
     dataset_of,
     print_json,
     read_settings,
@@ -101,8 +102,7 @@ def export(
     forms = {known: known for known in EXPORT_FORMS if known != "preferences"}  # a version holds examples only
     if form not in forms:
         raise BadInput(f"there is no form {form!r}; choose one of: {', '.join(forms)}")
-    if file.exists():
-        raise BadInput(f"{file} exists already; name a new file")
+    check_new(file)
     export_examples(splits[split], load_pack(manifest.pack), file, forms[form])
     typer.echo(f"{len(splits[split])} examples of {manifest.id} ({split}) written to {file}", err=True)
 
@@ -129,8 +129,7 @@ def corrections(
     pack = load_pack(chosen.pack)
     if not isinstance(pack, FindsCorrections):
         raise BadInput(f"{pack.name} finds no corrections in its material; pack bug-classification does")
-    if out.exists():
-        raise BadInput(f"{out} exists already; name a new file")
+    check_new(out)
     quiet_libraries()
     count = token_counter(load_tokenizer(base_of(chosen)))
     context = BuildContext(count, chosen.data.prompt_budget, paths=[file], taxonomy=chosen.taxonomy)

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from understudy.integrations.cli._console import JsonOption, SettingsOption, print_json, read_settings, stdout
+from understudy.integrations.cli._console import (
+    JsonOption,
+    SettingsOption,
+    check_new,
+    print_json,
+    read_settings,
+    stdout,
+)
 
 if TYPE_CHECKING:
     from understudy.core.registry import Registry
@@ -107,12 +114,9 @@ def export(
     """Copy a version's verified files into a folder that transformers, vLLM and PEFT load as it is."""
     import shutil
 
-    from understudy.core.errors import BadInput
-
     registry = _registry(settings)
     version = registry.get(model)
-    if folder.exists():
-        raise BadInput(f"{folder} exists already; name a new folder")
+    check_new(folder, "folder")
     shutil.copytree(registry.materialise(version), folder)
     typer.echo(f"{version.id} written to {folder}", err=True)
 

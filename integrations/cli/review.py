@@ -13,6 +13,7 @@ from understudy.integrations.cli._console import (
     JsonOption,
     SetOption,
     SettingsOption,
+    check_new,
     print_json,
     read_settings,
     stdout,
@@ -77,10 +78,10 @@ def review(
     from understudy.templates.code_review.sarif import sarif
     from understudy.templates.code_review.schema import SEVERITIES
 
-    if sheet is not None and sheet.exists():
-        raise BadInput(f"{sheet} exists already, and people may have rated it; name a new file")
-    if sheet is not None and not sheet.parent.is_dir():
-        raise BadInput(f"{sheet.parent} is no folder, so --sheet cannot be written there; make it first")
+    if sheet is not None:
+        check_new(sheet)
+        if not sheet.parent.is_dir():
+            raise BadInput(f"{sheet.parent} is no folder, so --sheet cannot be written there; make it first")
     if file is not None and diff is not None:
         raise BadInput(f"two patches are named, {file} and {diff}; give one of them")
     if sum((as_json, as_markdown, as_sarif, as_rdjson)) > 1:

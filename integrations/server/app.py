@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse
 from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect
 
+from understudy.core.errors import Unavailable
 from understudy.core.settings import GitHubAppSettings
 from understudy.integrations.server.github import Ignored, Malformed, genuine, job_of
 from understudy.integrations.server.logs import log
@@ -158,6 +159,9 @@ def _take(
         return 200, "ignored", str(why)
     except Malformed as why:
         return 400, "malformed", str(why)
-    if not queue.ledger.accept(delivery, hashlib.sha256(body).hexdigest(), event, job):
-        return 200, "double", "it was here before"
+    try:
+        if not queue.ledger.accept(delivery, hashlib.sha256(body).hexdigest(), event, job):
+            return 200, "double", "it was here before"
+    except Unavailable as error:
+        return 503, "not noted", f"{error}; redeliver it"
     return 202, "queued", ""

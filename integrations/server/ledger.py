@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from understudy.core.errors import Unavailable
 from understudy.integrations.server.github import Job
 
 __all__ = ["SILENT", "End", "Figures", "Ledger", "SqliteLedger"]
@@ -50,7 +51,10 @@ class Figures:
 
 
 class Ledger(Protocol):
-    """What the server and its workers need; every method is one transaction that is on disk when it ends."""
+    """What the server and its workers need; every method is one transaction that is on disk when it ends.
+
+    Those that write raise ``Unavailable`` when that is not possible.
+    """
 
     def accept(self, delivery: str, digest: str, event: str, job: Job) -> bool:
         """Note a delivery as queued; False if its id or body was here before, unless that one failed.
@@ -110,18 +114,26 @@ class SqliteLedger:
     @contextmanager
     def _begun(self) -> Iterator[sqlite3.Connection]:
         """One transaction; each thread has a connection of its own."""
+        try:
+            base = self._connection()
+            base.execute("BEGIN IMMEDIATE")
+            try:
+                yield base
+            except BaseException:
+                base.rollback()
+                raise
+            base.commit()
+        except sqlite3.OperationalError as error:
+            raise Unavailable(f"{self._path} cannot be used: {error}") from error
+
+    def _connection(self) -> sqlite3.Connection:
         base: sqlite3.Connection | None = getattr(self._held, "base", None)
         if base is None:
-            base = self._held.base = sqlite3.connect(self._path, timeout=30, isolation_level=None)
+            base = sqlite3.connect(self._path, timeout=30, isolation_level=None)
             base.execute("PRAGMA journal_mode=WAL")
             base.execute("PRAGMA synchronous=FULL")
-        base.execute("BEGIN IMMEDIATE")
-        try:
-            yield base
-        except BaseException:
-            base.rollback()
-            raise
-        base.commit()
+            self._held.base = base
+        return base
 
     def accept(self, delivery: str, digest: str, event: str, job: Job) -> bool:
         """See :class:`Ledger`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from huey import RedisHuey, SqliteHuey
 from huey.registry import Message
@@ -14,12 +14,19 @@ from huey.serializer import Serializer
 from understudy.core.errors import BadInput, Unavailable
 from understudy.integrations.server.ledger import Ledger, SqliteLedger
 
+if TYPE_CHECKING:
+    from redis import Redis
+
 __all__ = ["QUEUE_URL", "Queue", "place_of"]
 
 QUEUE_URL = "UNDERSTUDY_QUEUE_URL"
 """Environment variable with the address of Redis, which may hold a password."""
 
 _NAME = "understudy"
+_PATIENCE = 5.0
+"""Seconds after which Redis is taken to be away; GitHub waits ten for an answer."""
+_RETRIES = 5
+"""A connection that Redis closed, for idleness or a change of its leader, is opened again so often, over 1.5 s."""
 
 
 class _Json(Serializer):  # type: ignore[misc]
@@ -47,8 +54,11 @@ class Queue:
         """
         self.ledger: Ledger
         if "://" in place:
-            self.ledger = _redis_ledger(place)
-            self.huey = RedisHuey(_NAME, url=place, results=False, serializer=_Json())
+            from understudy.integrations.server.redis_ledger import RedisLedger
+
+            client = _redis(place)
+            self.ledger = RedisLedger(client)
+            self.huey = RedisHuey(_NAME, connection_pool=client.connection_pool, results=False, serializer=_Json())
         else:
             Path(place).parent.mkdir(0o700, parents=True, exist_ok=True)  # plans that wait hold what models wrote
             self.ledger = SqliteLedger(Path(place))
@@ -70,20 +80,22 @@ class Queue:
         return int(self.huey.storage.queue_size())
 
 
-def _redis_ledger(url: str) -> Ledger:
+def _redis(url: str) -> Redis:
     from redis import ConnectionError as Unreached
     from redis import Redis, TimeoutError
-
-    from understudy.integrations.server.redis_ledger import RedisLedger
+    from redis.backoff import ExponentialBackoff
+    from redis.retry import Retry
 
     try:
-        client = Redis.from_url(url)
+        client = Redis.from_url(
+            url, socket_timeout=_PATIENCE, retry=Retry(ExponentialBackoff(cap=1, base=0.05), _RETRIES)
+        )
         client.ping()
     except ValueError as error:
         raise BadInput(f"UNDERSTUDY_QUEUE_URL is no address of Redis: {error}") from None
     except (Unreached, TimeoutError):
         raise Unavailable("Redis cannot be reached at UNDERSTUDY_QUEUE_URL") from None
-    return RedisLedger(client)
+    return client
 
 
 def place_of(registry: Path, environment: Mapping[str, str]) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from redis import Redis
+from redis import Redis, RedisError
 from redis.client import Pipeline
 
+from understudy.core.errors import Unavailable
 from understudy.integrations.server.github import Job
 from understudy.integrations.server.ledger import SILENT, End, Figures
 
@@ -32,10 +33,13 @@ class RedisLedger:
     @contextmanager
     def _begun(self) -> Iterator[Pipeline]:
         """The lock, and the transaction that ends it."""
-        with self._redis.lock("understudy:lock", timeout=_LOCK_SECONDS, blocking_timeout=_LOCK_SECONDS, sleep=0.01):
-            writes = self._redis.pipeline(transaction=True)
-            yield writes
-            writes.execute()
+        try:
+            with self._redis.lock("understudy:lock", timeout=_LOCK_SECONDS, blocking_timeout=_LOCK_SECONDS, sleep=0.01):
+                writes = self._redis.pipeline(transaction=True)
+                yield writes
+                writes.execute()
+        except RedisError as error:
+            raise Unavailable(f"Redis does not answer ({type(error).__name__})") from error
 
     def _entry(self, delivery: str) -> dict[str, str]:
         held = self._redis.hgetall(_key(delivery))

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -85,7 +86,8 @@ class Worker:
         )
         consumer.run()
         self._stopped.set()
-        self._queue.ledger.recover(self._name)
+        with suppress(Unavailable):  # then others recover what was in hand, once this worker has been silent
+            self._queue.ledger.recover(self._name)
         if os.getpgrp() == os.getpid():  # packs that still answer would do so to nobody
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             os.killpg(0, signal.SIGTERM)
@@ -138,6 +140,8 @@ class Worker:
                     if not self._queue.size():
                         self._queue.ledger.unsend()
                 self._queue.pump()
+            except Unavailable as error:
+                log.error("%s", error)
             except Exception as error:
                 log.error("the queue cannot be used (%s at %s)", type(error).__name__, _place(error))
 
@@ -160,7 +164,11 @@ def main() -> None:
     order = Order.model_validate_json(sys.stdin.buffer.readline())
     log_to_stderr(order.private_key, urlsplit(order.queue).password or "")
     threading.Thread(target=_stop_with_server, daemon=True).start()
-    Worker(order).run()
+    try:
+        Worker(order).run()
+    except Unavailable as error:
+        log.error("the worker ends: %s", error)
+        os._exit(error.exit_code)  # an ordinary end would wait for the thread that reads standard input
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-__all__ = ["MAX_LINE_BYTES", "Block", "Line", "blocks", "clean", "clean_lines", "cut_middle"]
+__all__ = ["MAX_LINE_BYTES", "Block", "Line", "blocks", "clean", "cut_middle"]
 
 MAX_LINE_BYTES = 16_384
 """A longer line keeps its two ends around a marker, so that one line of 200 MB costs no more than this."""
@@ -143,13 +143,6 @@ def clean(raw: bytes, number: int = 1) -> Line:
 def _visible(found: re.Match[str]) -> str:
     code = ord(found[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-
-
-def clean_lines(chunks: Iterable[bytes]) -> Iterator[Line]:
-    """Yield every line of a log, cleaned."""
-    for block in blocks(chunks):
-        for offset, raw in enumerate(block.lines):
-            yield clean(raw, block.first + offset)
 
 
 def cut_middle(text: str, limit: int) -> str:

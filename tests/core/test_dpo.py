@@ -25,7 +25,7 @@ from understudy.core.sft import Event, Outcome
 from understudy.core.starts import Start
 from understudy.core.tuning import adapter_config
 
-from .tiny import tiny_base
+from .tiny import losses, same_weights, tiny_base, weights
 
 CPU = Hardware("cpu", False, 1, ())
 LORA = LoraSettings(rank=4, alpha=8, dropout=0.1)
@@ -78,24 +78,6 @@ def run(bases: dict[str, Base]) -> Run:
 @pytest.fixture(scope="module")
 def plain(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     return run(tmp_path_factory.mktemp("plain"))
-
-
-def weights(outcome: Outcome) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
-    (path,) = outcome.folder.glob("*.safetensors")
-    return load_file(path)
-
-
-def same_weights(one: Outcome, other: Outcome) -> bool:
-    import torch
-
-    a, b = weights(one), weights(other)
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-def losses(outcome: Outcome) -> list[tuple[int, float | None, float | None]]:
-    return [(event.step, event.loss, event.validation_loss) for event in outcome.events]
 
 
 @pytest.mark.parametrize("loss", ["sigmoid", "sigmoid_norm", "ipo", "smoothed"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from understudy.core.errors import BadInput
-from understudy.core.jsonl import EXPORT_FORMS, export_examples, read_examples, read_preferences, read_records
+from understudy.core.jsonl import EXPORT_FORMS, export_examples, read_examples, read_preferences
 from understudy.core.pack import Pack
 from understudy.core.records import Example, Preference, Source
 
@@ -93,10 +93,9 @@ def test_known_keys_are_used_and_others_kept_in_meta(toy: Pack, tmp_path: Path) 
 def test_chosen_and_rejected_are_a_preference(toy: Pack, tmp_path: Path, question: str) -> None:
     worse = {"label": "feature", "why": ""}
     line = {question: INPUT, "chosen": OUTPUT, "rejected": json.dumps(worse), "reason": "feedback", "stars": 1}
-    path = lines(tmp_path, line, {"input": INPUT, "output": OUTPUT})
-    first, second = read_records(path, toy)
-    assert isinstance(first, Preference) and isinstance(second, Example)
+    (first,) = read_preferences(lines(tmp_path, line), toy)
     assert (first.input, first.chosen, first.rejected, first.reason) == (INPUT, OUTPUT, worse, "feedback")
+    path = lines(tmp_path, line, {"input": INPUT, "output": OUTPUT})
     with pytest.raises(BadInput, match=r"line 1: is a preference.*1 of 2 lines"):
         read_examples(path, toy)
     with pytest.raises(BadInput, match="line 2: is an example"):
@@ -163,7 +162,7 @@ def test_a_broken_line_is_named_with_its_number_and_the_count(toy: Pack, tmp_pat
     good = {"input": INPUT, "output": OUTPUT}
     path = lines(tmp_path, good, "", line, good, line)
     with pytest.raises(BadInput) as caught:
-        read_records(path, toy)
+        read_examples(path, toy)
     message = str(caught.value)
     assert message.startswith(f"{path}, line 3: ") and words in message
     assert "2 of 4 lines are broken" in message

@@ -21,7 +21,7 @@ from understudy.core.sft import Event, Outcome
 from understudy.core.starts import Start
 from understudy.core.tuning import adapter_config
 
-from .tiny import tiny_base
+from .tiny import same_weights, tiny_base
 
 CPU = Hardware("cpu", False, 1, ())
 LORA = LoraSettings(rank=4, alpha=8)
@@ -63,20 +63,6 @@ def run(base: Base) -> Run:
         return train_kto(Start(base), load_tokenizer(base), *rows, settings, prefer, CPU, folder, kept, on_event)
 
     return train
-
-
-def weights(outcome: Outcome) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
-    (path,) = outcome.folder.glob("*.safetensors")
-    return load_file(path)
-
-
-def same_weights(one: Outcome, other: Outcome) -> bool:
-    import torch
-
-    a, b = weights(one), weights(other)
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 @pytest.fixture(scope="module")

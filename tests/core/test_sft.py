@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from understudy.core.sft import Event, Outcome, _config, _dataset, _trainer_clas
 from understudy.core.starts import Start
 from understudy.core.tuning import adapter_config
 
-from .tiny import tiny_base, tiny_model
+from .tiny import losses, needs_bitsandbytes, same_weights, tiny_base, tiny_model, weights
 
 CPU = Hardware("cpu", False, 1, ())
 LORA = LoraSettings(rank=4, alpha=8)
@@ -72,24 +71,6 @@ def run(base: Base, rows: tuple[list[Row], list[Row]]) -> Callable[..., Outcome]
 @pytest.fixture(scope="module")
 def plain(run: Callable[..., Outcome], tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     return run(tmp_path_factory.mktemp("plain"))
-
-
-def weights(outcome: Outcome) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
-    (path,) = outcome.folder.glob("*.safetensors")
-    return load_file(path)
-
-
-def same_weights(one: Outcome, other: Outcome) -> bool:
-    import torch
-
-    a, b = weights(one), weights(other)
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-def losses(outcome: Outcome) -> list[tuple[int, float | None, float | None]]:
-    return [(event.step, event.loss, event.validation_loss) for event in outcome.events]
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])
@@ -234,7 +215,7 @@ train_sft(Start(base), load_tokenizer(base), training, validation, TrainSettings
     [
         "full",
         "lora",
-        pytest.param("qlora", marks=pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="no bitsandbytes")),
+        pytest.param("qlora", marks=needs_bitsandbytes),
         "prefix",
         "adapter",
         "ia3",

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from importlib.util import find_spec
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
@@ -22,23 +21,16 @@ from understudy.core.pack import Pack
 from understudy.core.preferences import PairRow, ThumbRow
 from understudy.core.records import Example
 from understudy.core.registry import Registry
-from understudy.core.rewards import Verdict
 from understudy.core.rows import answer_row
-from understudy.core.settings import Method, PreferenceSettings, RewardSettings, TrainSettings
+from understudy.core.settings import PreferenceSettings, RewardSettings, TrainSettings
 from understudy.core.sft import Outcome, train_sft
 from understudy.core.starts import Start, prepared_model, start_from
 
-from .tiny import tiny_base
+from .tiny import EACH_METHOD, tiny_base, vowels, weights
 
 CPU = Hardware("cpu", False, 1, ())
 PREFER = PreferenceSettings(epochs=1, learning_rate=1e-3)
 REWARD = RewardSettings(epochs=1, learning_rate=1e-3, generations=2, max_new_tokens=24)
-EACH = [
-    pytest.param(name, marks=pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="no bitsandbytes"))
-    if name == "qlora"
-    else name
-    for name in get_args(Method)
-]
 LOG_2 = 0.6931
 """The loss of dpo where nothing is preferred yet."""
 
@@ -105,24 +97,12 @@ class Stages:
         return outcome, start_from(self.registry, version)
 
 
-def weights(outcome: Outcome) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
-    (path,) = outcome.folder.glob("*.safetensors")
-    return load_file(path)
-
-
 @pytest.fixture
 def stages(tmp_path: Path, toy: Pack, toy_example: Callable[..., Example]) -> Callable[[TrainSettings], Stages]:
     return lambda settings: Stages(tmp_path, settings, toy, toy_example)
 
 
-def vowels(pack: Pack, examples: Any, texts: Sequence[str], stopped: Any) -> list[Verdict]:
-    """Reward what random models can reach; no answer of theirs parses."""
-    return [Verdict(1, 1, sum(letter in "aeiou" for letter in text) / max(1, len(text))) for text in texts]
-
-
-@pytest.mark.parametrize("method", EACH)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_a_method_goes_through_every_stage(
     method: str, base: Base, stages: Callable[[TrainSettings], Stages], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from understudy.core.tuning.checks import check_saved, row_logits
 from understudy.core.tuning.loading import load_merged, load_to_tune, load_tuned
 from understudy.core.tuning.qlora import quantisation
 
-from .tiny import tiny_base
+from .tiny import EACH_METHOD, needs_bitsandbytes, tiny_base
 
 CPU = Hardware("cpu", False, 1, ())
 QUICK: dict[str, Any] = {
@@ -48,11 +47,7 @@ METHODS: dict[str, TrainSettings] = {
     "ia3": TrainSettings(method="ia3", **QUICK),
 }
 MERGEABLE = {"lora", "dora", "qlora", "ia3"}
-needs_bitsandbytes = pytest.mark.skipif(
-    find_spec("bitsandbytes") is None, reason="bitsandbytes (extra qlora) is not installed"
-)
-EACH = [pytest.param(name, marks=needs_bitsandbytes if name == "qlora" else ()) for name in METHODS]
-SMALL = [pytest.param(name, marks=needs_bitsandbytes if name == "qlora" else ()) for name in METHODS if name != "full"]
+SMALL = [each for each in EACH_METHOD if each.values != ("full",)]
 
 
 @pytest.fixture(scope="module", params=["lfm2", "llama"])
@@ -92,7 +87,7 @@ def distance(one: Any, other: Any, row: Row) -> float:
     return float((row_logits(one, row) - row_logits(other, row)).abs().max())
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", EACH_METHOD)
 def test_what_was_saved_is_what_was_trained(name: str, tuned: Tuned, base: Base, rows: list[Row]) -> None:
     outcome = tuned(name)
     assert outcome.checks["reload_difference"] < 1e-4
@@ -119,7 +114,7 @@ def test_a_saved_adapter_is_a_plain_peft_folder(name: str, tuned: Tuned, base: B
     assert isinstance(attached, PeftModel)
 
 
-@pytest.mark.parametrize("name", [p for p in EACH if p.values[0] in MERGEABLE | {"full"}])
+@pytest.mark.parametrize("name", [p for p in EACH_METHOD if p.values[0] in MERGEABLE | {"full"}])
 def test_a_merged_model_is_an_ordinary_one_with_the_same_logits(
     name: str, tuned: Tuned, base: Base, rows: list[Row], tmp_path: Path
 ) -> None:
@@ -150,7 +145,7 @@ def test_merging_into_a_quantised_base_is_refused(tuned: Tuned, base: Base) -> N
         merge(model)
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", EACH_METHOD)
 def test_answers_do_not_depend_on_cache_padding_or_company(name: str, tuned: Tuned, base: Base) -> None:
     import torch
 

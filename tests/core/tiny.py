@@ -1,11 +1,22 @@
-"""A random model of 0.1 million weights behind the seedling's tokenizer: everything real, nothing learnt."""
+"""A random model of 0.1 million weights behind the seedling's tokenizer: everything real, nothing learnt.
+
+Beside it what the tests of every stage ask of a run on it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+import pytest
 
 from understudy.core.bases import load_tokenizer, resolve_base
+from understudy.core.pack import Pack
+from understudy.core.rewards import Verdict
+from understudy.core.settings import Method
+from understudy.core.sft import Outcome
 
 VOCABULARY = 5120
 SIZES: dict[str, Any] = {
@@ -28,6 +39,10 @@ _MORE: dict[str, dict[str, Any]] = {
     "qwen3": {"head_dim": 8},
     "mistral": {"sliding_window": None},
 }
+needs_bitsandbytes = pytest.mark.skipif(
+    find_spec("bitsandbytes") is None, reason="bitsandbytes (extra qlora) is not installed"
+)
+EACH_METHOD = [pytest.param(name, marks=needs_bitsandbytes if name == "qlora" else ()) for name in get_args(Method)]
 
 
 def tiny_model(kind: str = "lfm2", seed: int = 3, **changes: Any) -> Any:
@@ -45,3 +60,29 @@ def tiny_base(folder: Path, kind: str = "lfm2", seed: int = 3) -> Path:
     tiny_model(kind, seed).save_pretrained(folder)
     load_tokenizer(resolve_base("seedling")).save_pretrained(folder)
     return folder
+
+
+def weights(outcome: Outcome) -> dict[str, Any]:
+    """Return the tensors a run has written, the adapter's or the whole model's."""
+    from safetensors.torch import load_file
+
+    (path,) = outcome.folder.glob("*.safetensors")
+    return load_file(path)
+
+
+def same_weights(one: Outcome, other: Outcome) -> bool:
+    """Whether two runs ended with the same weights, bit for bit."""
+    import torch
+
+    a, b = weights(one), weights(other)
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def losses(outcome: Outcome) -> list[tuple[int, float | None, float | None]]:
+    """Return step, loss and validation loss of every event."""
+    return [(event.step, event.loss, event.validation_loss) for event in outcome.events]
+
+
+def vowels(pack: Pack, examples: Any, texts: Sequence[str], stopped: Any) -> list[Verdict]:
+    """Reward what random models can reach; no answer of theirs parses."""
+    return [Verdict(1, 0.5, sum(letter in "aeiou" for letter in text) / max(1, len(text))) for text in texts]

@@ -401,7 +401,9 @@ def test_the_key_may_come_from_a_file(fake: FakeGitHub, tmp_path: Path) -> None:
         wait_for(server.healthy, 60, server.text)
 
 
-def test_on_redis_a_delivery_is_handled_once(fake: FakeGitHub, tmp_path: Path) -> None:
+def test_on_redis_a_delivery_is_handled_once_and_none_is_promised_while_it_is_away(
+    fake: FakeGitHub, tmp_path: Path
+) -> None:
     say, pull = Payloads(fake), opened(fake)
     redis = fakeredis.TcpFakeServer(("127.0.0.1", 0), server_type="redis")
     threading.Thread(target=redis.serve_forever, daemon=True).start()
@@ -413,6 +415,10 @@ def test_on_redis_a_delivery_is_handled_once(fake: FakeGitHub, tmp_path: Path) -
             server.settle()
             assert server.metric('understudy_jobs{state="done"}') == 1
             assert b"UNDERSTUDY_QUEUE_URL" not in Path(f"/proc/{server.worker()}/environ").read_bytes()
+            redis.shutdown()
+            redis.server_close()
+            status, answer = server.ask("POST", "/github", delivery.body, delivery.headers())
+            assert (status, json.loads(answer)["result"]) == (503, "not noted")
     finally:
         redis.shutdown()
         redis.server_close()

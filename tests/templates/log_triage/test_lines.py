@@ -4,7 +4,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from understudy.templates.log_triage.lines import MAX_LINE_BYTES, blocks, clean, clean_lines, cut_middle
+from understudy.templates.log_triage.lines import MAX_LINE_BYTES, blocks, clean, cut_middle
 
 _PIECES = st.sampled_from(
     [b"error: x", b"\r", b"\n", b"\r\n", b"\x1b[31m", b"\x1b[0K", b"\x0c", "\u2028".encode(), b"\xef\xbb\xbf", b"\xff\xfe",
@@ -32,7 +32,7 @@ def test_blocks_hold_their_lines_joined(data: bytes) -> None:
 
 @given(_LOGS)
 def test_cleaned_text_has_no_character_that_acts(data: bytes) -> None:
-    for line in clean_lines([data]):
+    for line in map(clean, _lf_lines(data)):
         assert line.text.replace("\t", "").replace("\xa0", "").isprintable() or not any(
             ord(character) < 32 or character in "\x7f\u2028\u2029\u202e\ufeff"
             for character in line.text.replace("\t", "")
@@ -76,7 +76,7 @@ def test_bytes_that_are_not_utf8_are_replaced() -> None:
 
 def test_a_huge_line_keeps_both_ends_and_says_how_much_was_cut() -> None:
     chunks = [b"before\nSTART", *[b"x" * 1_000_000] * 30, b"END\nafter\n"]
-    seen = list(clean_lines(chunks))
+    seen = [clean(raw, block.first + offset) for block in blocks(chunks) for offset, raw in enumerate(block.lines)]
     assert [line.number for line in seen] == [1, 2, 3]
     assert seen[1].text.startswith("STARTx") and seen[1].text.endswith("xEND")
     assert f"[... {30_000_008 - MAX_LINE_BYTES} bytes cut ...]" in seen[1].text
@@ -89,8 +89,8 @@ def test_a_long_line_inside_one_chunk_is_cut_too() -> None:
 
 
 def test_the_last_line_counts_with_or_without_lf() -> None:
-    assert len(list(clean_lines([b"a\nb"]))) == len(list(clean_lines([b"a\nb\n"]))) == 2
-    assert list(clean_lines([])) == list(clean_lines([b""])) == []
+    assert [[len(block.lines) for block in blocks([data])] for data in (b"a\nb", b"a\nb\n")] == [[1, 1], [2]]
+    assert list(blocks([])) == list(blocks([b""])) == []
 
 
 @given(st.text(max_size=200), st.integers(9, 100))
