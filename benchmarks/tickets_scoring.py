@@ -28,8 +28,7 @@ from understudy.core.sft import train_sft
 from understudy.core.starts import Start
 from understudy.core.taxonomy import Taxonomy
 from understudy.templates.bug_classification.data import seed
-from understudy.templates.bug_classification.pack import most_probable
-from understudy.templates.bug_classification.schema import Ticket
+from understudy.templates.bug_classification.schema import Ticket, most_probable
 from understudy.templates.bug_classification.scoring import score_tickets
 
 PACK = load_pack("bug-classification")

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from understudy.core._watching import Event, all_alike, last_checkpoint, overfitting, read_events, watcher
+from understudy.core._watching import Event, last_checkpoint, overfitting, read_events, watcher
 from understudy.core.files import write_json
 from understudy.core.golden import write_golden
 from understudy.core.hardware import Hardware, keep_memory
@@ -204,7 +204,7 @@ def _concluded(
         trainable=trained.trainable,
         parameters=trained.parameters,
         checks=check_saved(trained.logits, start.base, folder / _BEST, settings, whole(hardware), trained.row),
-        notes=(*notes, *overfitting(events), *all_alike(events)),
+        notes=(*notes, *overfitting(events)),
     )
     write_json(folder / _OUTCOME, {**asdict(outcome), "folder": _BEST, "events": len(events)})
     return outcome

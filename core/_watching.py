@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from understudy.core.errors import BadInput
+from understudy.core.errors import BadInput, NothingLearnt
 from understudy.core.peak import peak_memory, reset_peak
 from understudy.core.ranks import first
 
 __all__ = [
     "Event",
-    "all_alike",
     "check_finite",
+    "check_learnt",
     "last_checkpoint",
     "not_a_number",
     "overfitting",
@@ -186,15 +186,20 @@ def overfitting(events: tuple[Event, ...]) -> tuple[str, ...]:
     )
 
 
-def all_alike(events: tuple[Event, ...]) -> tuple[str, ...]:
-    """Return a notice when no answer of grpo earned more than another to the same prompt."""
+def check_learnt(events: tuple[Event, ...]) -> None:
+    """Refuse a run of grpo in which no answer ever earned more than another to the same prompt.
+
+    Raises:
+        NothingLearnt: there was no gradient; the message says what the answers earned and what to change.
+    """
     drawn = [event for event in events if event.alike is not None]
     if not drawn or any(event.alike != 1 for event in drawn):
-        return ()
-    valid = sum(event.valid or 0.0 for event in drawn) / len(drawn)
-    return (
-        f"nothing was learnt: all answers to a prompt earned the same, every time ({valid:.0%} of them were valid); "
-        "begin with a model that is right now and then, or raise reward.temperature or reward.generations",
+        return
+    reward, valid = (sum(getattr(event, name) for event in drawn) / len(drawn) for name in ("reward", "valid"))
+    raise NothingLearnt(
+        f"nothing was learnt and no version registered: all answers to a prompt earned the same, every time (reward "
+        f"{reward:.3f} on average, {valid:.0%} of them valid); begin with a model that is right now and then, or raise "
+        "reward.temperature or reward.generations"
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-__all__ = ["BadInput", "Unavailable", "UnderstudyError", "first_fault"]
+__all__ = ["BadInput", "NothingLearnt", "Unavailable", "UnderstudyError", "first_fault"]
 
 
 class UnderstudyError(Exception):
@@ -24,6 +24,12 @@ class BadInput(UnderstudyError):
     """A file, option or setting from outside cannot be used; nothing on disk was changed."""
 
     exit_code = 2
+
+
+class NothingLearnt(UnderstudyError):
+    """A training came to its end and gave the model nothing to learn from; there is no new version."""
+
+    exit_code = 1
 
 
 class Unavailable(UnderstudyError):

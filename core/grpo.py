@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from understudy.core._prefix_sharing import Scorer
 from understudy.core._references import as_it_began
 from understudy.core._running import Outcome, callbacks, conclude, finished_outcome, run, run_arguments
-from understudy.core._watching import Event, check_finite
+from understudy.core._watching import Event, check_finite, check_learnt
 from understudy.core.engines import Request, borrowed_engine, conversation, prompt_ids, stop_ids
 from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
@@ -115,10 +115,12 @@ def train_grpo(
 
     Raises:
         BadInput: no prompts, batches that do not hold whole groups, or the loss is no longer a number.
+        NothingLearnt: all answers to a prompt earned the same, every time.
     """
     check_groups(training, validation, train, reward)
     done = finished_outcome(folder)
     if done is not None:
+        check_learnt(done.events)
         return done
     from transformers import set_seed
 
@@ -142,7 +144,9 @@ def train_grpo(
     )
     trained = run(trainer, tokenizer, folder, validation[0].row)
     del trainer, model  # so that there is room to load what was saved
-    return conclude(trained, start, settings, hardware, folder)
+    outcome = conclude(trained, start, settings, hardware, folder)
+    check_learnt(outcome.events)
+    return outcome
 
 
 def check_groups(

@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel
 
 from understudy.core.errors import BadInput
-from understudy.core.records import Example, Message, Prediction, Preference, Problem
+from understudy.core.records import DatasetVersion, Example, Message, Prediction, Preference, Problem
 from understudy.core.taxonomy import Taxonomy
 
 __all__ = [
@@ -28,6 +28,8 @@ __all__ = [
     "Metric",
     "Pack",
     "Remembers",
+    "Stacked",
+    "Stacks",
     "TokenCounter",
     "Trims",
     "load_pack",
@@ -166,6 +168,52 @@ class Remembers(Protocol):
 
     def remembered(self, context: BuildContext) -> Iterable[Preference]:
         """Return what people took over what they did not, of the material in ``context.paths``."""
+        ...
+
+
+class Stacked(Protocol):
+    """A reference and a tuned model answering together, and whether people get to see it."""
+
+    @property
+    def arms(self) -> Mapping[str, Sequence[Prediction]]:
+        """By arm one answer to each sample; ``stack`` is among them."""
+        ...
+
+    def keep(self, registry: Path, *, served: bool, verdict: str) -> None:
+        """Write below ``registry`` what answering this way takes, whether the gate lets it, and the gate's reasons."""
+        ...
+
+    def draw(self, folder: Path) -> None:
+        """Write figures about it into ``folder``."""
+        ...
+
+
+@runtime_checkable
+class Stacks(Protocol):
+    """What a pack has besides if its reference and a tuned model can answer together.
+
+    An evaluation that has both arms then judges ``stack`` against ``reference``, by the gate of the settings.
+    """
+
+    def stacked(
+        self,
+        dataset: DatasetVersion,
+        splits: Mapping[str, Sequence[Example]],
+        samples: Sequence[Example],
+        taxonomy: Taxonomy,
+        model: str,
+        engine: Any,
+    ) -> Stacked:
+        """Return both together, fitted on ``train`` and ``validation`` of ``splits``, with its answers to ``samples``.
+
+        Args:
+            dataset: whose splits they are.
+            splits: its examples.
+            samples: test examples to answer.
+            taxonomy: the labels of the settings.
+            model: id of the tuned model's version.
+            engine: that model, as in ``core.engines``.
+        """
         ...
 
 

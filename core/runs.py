@@ -2,6 +2,7 @@
 
 The folder is named by a hash over everything that decides the result, and says in ``run.json`` what went into it. So
 a run that somebody wants to go on with, and that is not the one that would be done now, is refused by what differs.
+Once its model is registered, ``version.json`` says as what.
 """
 
 from __future__ import annotations
@@ -20,12 +21,23 @@ from understudy.core.ranks import count
 from understudy.core.settings import TrainSettings
 from understudy.core.starts import Start, start_tokenizer
 
-__all__ = ["LAST", "Work", "stage_settings", "work_of"]
+__all__ = [
+    "LAST",
+    "Work",
+    "check_begun",
+    "find_run",
+    "run_of",
+    "settings_of",
+    "stage_settings",
+    "version_of",
+    "work_of",
+    "write_version",
+]
 
 LAST = "last"
 """What ``--resume`` takes for the run that was worked on last."""
 
-_FILE = "run.json"
+_FILE, _VERSION = "run.json", "version.json"
 _ASIDE = {"threads", "report_to"}
 """Settings that change nothing of a run's result."""
 
@@ -58,18 +70,8 @@ class Work:
         Raises:
             BadInput: there is no such run, or it was begun as other work; the message says what differs.
         """
-        if name is None:
-            return
-        begun = _find(runs, name)
-        before, now = _read(begun), asdict(self)
-        if before.get("stage") != self.stage:  # each has settings of its own, and all of them would differ
-            before, now = ({"stage": work.get("stage")} for work in (before, now))
-        differences = list(_differences(before, now))
-        if differences:
-            raise BadInput(
-                f"run {begun.name} was begun as other work: {'; '.join(differences)}. Set back what changed to go on "
-                "with it, or leave out --resume to begin a run of its own"
-            )
+        if name is not None:
+            check_begun(find_run(runs, name), asdict(self))
 
     def begin(self, runs: Path) -> Path:
         """Return the folder to work in, which says from now on what work it is of."""
@@ -84,15 +86,7 @@ def stage_settings(train: TrainSettings, section: Section) -> TrainSettings:
     return train.model_copy(update={name: getattr(section, name) for name in own})
 
 
-def work_of(
-    stage: str,
-    train: TrainSettings,
-    start: Start,
-    data: str,
-    template: str = "",
-    processes: int | None = None,
-    **sections: Section,
-) -> Work:
+def work_of(stage: str, train: TrainSettings, start: Start, data: str, **sections: Section) -> Work:
     """Return the work of a stage.
 
     Args:
@@ -100,18 +94,57 @@ def work_of(
         train: the settings of training.
         start: the weights.
         data: digest of what it learns from.
-        template: digest of the chat template; empty to take that of ``start``.
-        processes: how many train together; None for as many as there are.
         **sections: further settings it reads, by their name.
     """
+    template = template_digest(start_tokenizer(start))
+    return Work(stage, start.revision, template, data, settings_of(train, **sections), count())
+
+
+def settings_of(train: TrainSettings, **sections: Section) -> dict[str, Any]:
+    """Return what decides a result among the settings of training and those of a stage's own ``sections``."""
     replaced = {name for section in sections.values() for name in type(section).model_fields}
     told = {"train": train.model_dump(mode="json", exclude=_ASIDE | replaced)}
-    told |= {name: section.model_dump(mode="json") for name, section in sections.items()}
-    template = template or template_digest(start_tokenizer(start))
-    return Work(stage, start.revision, template, data, told, processes or count())
+    return told | {name: section.model_dump(mode="json") for name, section in sections.items()}
 
 
-def _find(runs: Path, name: str) -> Path:
+def check_begun(run: Path, known: Mapping[str, Any]) -> None:
+    """Refuse ``run`` if it was begun as other work than what is ``known`` by now, some fields of :class:`Work` or all.
+
+    Raises:
+        BadInput: the message says what differs.
+    """
+    before = {name: value for name, value in _read(run, _FILE).items() if name in known}
+    if before.get("stage") != known["stage"]:  # each has settings of its own, and all of them would differ
+        before, known = ({"stage": work.get("stage")} for work in (before, known))
+    differences = list(_differences(before, known))
+    if differences:
+        raise BadInput(
+            f"run {run.name} was begun as other work: {'; '.join(differences)}. Set back what changed to go on "
+            "with it, or leave out --resume to begin a run of its own"
+        )
+
+
+def write_version(run: Path, version: str) -> None:
+    """Write down that the model of ``run`` is registered as ``version``: it has come to its end."""
+    write_json(run / _VERSION, {"id": version})
+
+
+def version_of(run: Path) -> str | None:
+    """Return the id of the version that ``run`` has made, None while it has not come to its end."""
+    return str(_read(run, _VERSION)["id"]) if (run / _VERSION).exists() else None
+
+
+def run_of(runs: Path, version: str) -> Path | None:
+    """Return the run among ``runs`` that made ``version``, None if it was made elsewhere."""
+    return next((path.parent for path in runs.glob(f"*/{_VERSION}") if version_of(path.parent) == version), None)
+
+
+def find_run(runs: Path, name: str) -> Path:
+    """Return the folder of a run by its name, the beginning of that, or :data:`LAST`.
+
+    Raises:
+        BadInput: there is none, or more than one.
+    """
     begun = sorted(runs.glob(f"*/{_FILE}"), key=lambda path: path.stat().st_mtime)
     if name == LAST and begun:
         return begun[-1].parent
@@ -122,11 +155,11 @@ def _find(runs: Path, name: str) -> Path:
     raise BadInput(f"{len(found) or 'no'} runs in {runs} match {name!r}; begun there, the last one first: {known}")
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def _read(run: Path, file: str) -> dict[str, Any]:
     try:
-        return dict(json.loads((folder / _FILE).read_text("utf-8")))
+        return dict(json.loads((run / file).read_text("utf-8")))
     except (OSError, ValueError) as error:
-        raise BadInput(f"{folder / _FILE} cannot be read: {error}") from error
+        raise BadInput(f"{run / file} cannot be read: {error}") from error
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any], place: str = "") -> Iterator[str]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
     from trl import SFTConfig
 
-__all__ = ["Event", "Outcome", "train_sft"]
+__all__ = ["Event", "Outcome", "finished_outcome", "train_sft"]
 
 _TASK = "eval_task"
 """The score's name among the trainer's metrics."""

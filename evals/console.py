@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from understudy.core.outside import plain
-from understudy.evals.results import Estimate, General, Report
+from understudy.evals.results import Estimate, General, Report, Verdict
 from understudy.evals.text import p_value
 
 if TYPE_CHECKING:
@@ -20,18 +20,26 @@ _TONES = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow
 
 def print_report(report: Report, console: Console) -> None:
     """Print the summary; text from outside is shown as text, never read as markup."""
-    from rich.text import Text
-
     console.print()
     console.print(_arms(report))
     console.print(_comparisons(report))
     if report.general is not None:
         console.print(_elsewhere(report.general))
-    title = Text(f" {(report.verdict or 'not judged').upper()} ", style=f"{_TONES[report.verdict]} reverse")
-    console.print(title, Text(f"{plain(report.identity.model)} on {report.n} samples in {report.groups} groups"))
-    for reason in report.gate.reasons if report.gate else []:
-        console.print(Text(f"  {plain(reason)}"))
+    gate, one = report.gate, report.serving
+    what = f"{report.identity.model} on {report.n} samples in {report.groups} groups"
+    _verdict(report.verdict, what, gate.reasons if gate else [], console)
+    if one is not None:
+        what = f"{one.arm} against {one.comparison.arm}: the {one.answers} answers from now on"
+        _verdict(one.gate.verdict, what, one.reasons, console)
     console.print()
+
+
+def _verdict(verdict: Verdict | None, what: str, reasons: list[str], console: Console) -> None:
+    from rich.text import Text
+
+    console.print(Text(f" {(verdict or 'not judged').upper()} ", f"{_TONES[verdict]} reverse"), _text(what))
+    for reason in reasons:
+        console.print(_text(f"  {reason}"))
 
 
 def _arms(report: Report) -> Table:
@@ -47,7 +55,7 @@ def _arms(report: Report) -> Table:
             _text(f"{arm.schema_valid.value:.1%}"),
             _text(str(arm.buckets["truncated"])),
             _text(f"{arm.prompt_tokens_mean:.0f}"),
-            _text(f"{arm.seconds_p95:.2f}"),
+            _text(f"{arm.seconds_p95:.2f}" if arm.seconds_p95 else ""),
             style=style,
         )
     return table

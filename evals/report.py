@@ -32,6 +32,7 @@ _HEADLINES = {
 }
 _SECTIONS = {
     "arms": "Arms",
+    "serving": "Who answers",
     "answers": "Answers",
     "cost": "Cost and form",
     "metrics": "Metrics",
@@ -137,6 +138,7 @@ def _sections(report: Report, picture: bool) -> list[tuple[str, str]]:
     """Return anchors and titles of the sections that this page has."""
     ours = report.arm(report.candidate)
     there = {
+        "serving": report.serving is not None,
         "slices": len(report.slices) > 1,
         "classes": ours.classes is not None,
         "calibration": ours.calibration is not None,

@@ -30,6 +30,7 @@ __all__ = [
     "Overlap",
     "Rating",
     "Report",
+    "Serving",
     "Slice",
     "Verdict",
 ]
@@ -332,6 +333,25 @@ class GateResult(Document):
         return {"pass": 0, "fail": 1, "inconclusive": 3}[self.verdict]
 
 
+class Serving(Document):
+    """Whether an arm may answer instead of the reference: the gate's verdict on these two alone."""
+
+    arm: str
+    comparison: Comparison
+    """With the reference; its p-value needs no correction, since it is the only one."""
+    gate: GateResult
+
+    @property
+    def answers(self) -> str:
+        """The arm that answers from now on."""
+        return self.arm if self.gate.verdict == "pass" else self.comparison.arm
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why; the gate's notes are on the whole evaluation."""
+        return [reason for reason in self.gate.reasons if not reason.startswith("note: ")]
+
+
 class Report(Document):
     """A whole evaluation. ``model_digest`` and ``verdict`` are what a registry checks before a promotion."""
 
@@ -363,6 +383,8 @@ class Report(Document):
     memorisation: Memorisation | None = None
     general: General | None = None
     rating: Rating | None = None
+    serving: Serving | None = None
+    """Of packs whose reference and tuned model can answer together; ``stack/report.html`` is its own page."""
     regressions: list[Case]
     """Samples the baseline has right and the candidate has not."""
     improvements: list[Case]

@@ -8,7 +8,6 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from importlib.metadata import version as package_version
 from itertools import islice
 from pathlib import Path
@@ -34,16 +33,12 @@ from understudy.evals.results import General, Identity, Memorisation, Overlap, R
 from understudy.evals.shots import diverse_shots, kept_shots
 from understudy.evals.whitespace import choose_compact
 from understudy.integrations.pipeline import DECIDING, base_of, commit
+from understudy.integrations.stacking import JudgedStack, judged_stack
 
-__all__ = ["Evaluated", "FollowUp", "Progress", "evaluate", "follow_up"]
+__all__ = ["Evaluated", "Plan", "Progress", "evaluate"]
 
 Progress = Callable[[str, int, int], None]
 """Called with (what runs, samples done, samples in all)."""
-
-FollowUp = Callable[[Settings, DatasetVersion, Mapping[str, Sequence[Example]], Identity, CachedEngine, Path], Report]
-"""Called with the settings, the dataset and its splits, what was evaluated, its engine, and a folder for files."""
-_FOLLOW_UPS = {"bug-classification": "understudy.integrations.labelling:judge_stack"}
-"""By pack, a module and its function."""
 
 KEY_VARIABLE = "UNDERSTUDY_API_KEY"
 """Environment variable with the key of the server behind ``evaluate.remote_url``."""
@@ -64,8 +59,8 @@ class Evaluated:
     """Answers a model had to give; the others came from the cache."""
     dropped: int
     """Damaged lines of the cache that were thrown away."""
-    tuned: CachedEngine
-    """The candidate behind the cache, for what is judged besides."""
+    stack: JudgedStack | None
+    """None where the pack has none, or an arm of it was not run."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +69,8 @@ class Plan:
 
     settings: Settings
     pack: Pack
+    """The task, its prompts remembered; what a pack has besides only ``own`` shows."""
+    own: Pack
     version: ModelVersion
     dataset: DatasetVersion
     splits: Mapping[str, Sequence[Example]]
@@ -117,8 +114,7 @@ def evaluate(
         BadInput: test and training overlap, an arm names no model of this pack, or lm-eval has no such task.
         Unavailable: the data of a task of lm-eval cannot be fetched.
     """
-    pack = remembering(pack)
-    plan = Plan(settings, pack, version, dataset, splits, hardware)
+    plan = Plan(settings, remembering(pack), pack, version, dataset, splits, hardware)
     for wanted in ("tuned", settings.gate.baseline):
         if wanted not in plan.chosen.arms:
             raise BadInput(f"the gate compares {wanted!r}, which evaluate.arms does not name; add it")
@@ -128,11 +124,14 @@ def evaluate(
     owners = {_owner(arm) for arm in plan.chosen.arms} | ({"base"} if full else set())
     engines = {name: _engine(plan, name) for name in owners - {""}}
     ran = _run(plan, engines, samples, on_progress)
+    identity = _identity(plan, engines)
+    stack = judged_stack(plan, engines["tuned"], samples, ran.predictions, identity)
+    ran.predictions.update(stack.arms if stack else {})
     report = compare(
-        pack,
+        plan.pack,
         samples,
-        {name: ran.predictions[name] for name in plan.chosen.arms},
-        identity=_identity(plan, engines),
+        {name: ran.predictions[name] for name in [*plan.chosen.arms, *(stack.arms if stack else ())]},
+        identity=identity,
         baseline=settings.gate.baseline,
         alpha=settings.gate.alpha,
         seed=plan.chosen.seed,
@@ -145,21 +144,15 @@ def evaluate(
     )
     used = engines.values()
     return Evaluated(
-        apply_gate(report, GateSettings(**settings.gate.model_dump())),
+        apply_gate(
+            report.model_copy(update={"serving": stack.serving if stack else None}),
+            GateSettings(**settings.gate.model_dump()),
+        ),
         ran.predictions,
         sum(engine.misses for engine in used),
         sum(engine.dropped for engine in used),
-        engines["tuned"],
+        stack,
     )
-
-
-def follow_up(pack: str) -> FollowUp | None:
-    """Return what is judged besides the arms once a tuned model of this pack was evaluated; imported only then."""
-    if pack not in _FOLLOW_UPS:
-        return None
-    module, _, name = _FOLLOW_UPS[pack].partition(":")
-    found: FollowUp = getattr(import_module(module), name)
-    return found
 
 
 @dataclass(frozen=True)
@@ -178,8 +171,8 @@ def _run(plan: Plan, engines: Mapping[str, CachedEngine], samples: Sequence[Exam
     for owner in sorted({_owner(arm) for arm in plan.chosen.arms}):
         for name in (arm for arm in plan.chosen.arms if _owner(arm) == owner):
             if not owner:
-                pack = plan.pack
-                knowing = pack.learnt(plan.splits["train"]) if isinstance(pack, LearnsReference) else pack
+                own = plan.own
+                knowing = own.learnt(plan.splits["train"]) if isinstance(own, LearnsReference) else plan.pack
                 ran.predictions[name] = reference_arm(knowing, name).predict(samples, _counter(tell, name, samples))
                 continue
             engine = engines[owner]

@@ -27,9 +27,9 @@ from understudy.core.ranks import count, once
 from understudy.core.records import DatasetVersion, Example, ModelVersion, Stage
 from understudy.core.registry import Registry
 from understudy.core.rows import completion_text, fit_rows
-from understudy.core.runs import work_of
+from understudy.core.runs import check_begun, find_run, run_of, settings_of, version_of, work_of, write_version
 from understudy.core.settings import Settings, SourceSettings
-from understudy.core.sft import Event, Outcome, train_sft
+from understudy.core.sft import Event, Outcome, finished_outcome, train_sft
 from understudy.core.smoke import smoke
 from understudy.core.starts import Start, start_from, start_tokenizer
 from understudy.evals.arms import model_arm
@@ -45,8 +45,10 @@ __all__ = [
     "context_of",
     "curve_of",
     "environment",
+    "named",
     "register",
     "renderer",
+    "resumed",
     "runs_of",
     "start_of",
     "train",
@@ -118,19 +120,54 @@ def renderer(pack: Pack) -> Callable[[Example], tuple[str, str]]:
     return render
 
 
-def start_of(settings: Settings, reference: str | None) -> Start:
-    """Return what a stage starts from: a registered version, or the settings' base when ``reference`` is None.
+def named(settings: Settings, reference: str) -> ModelVersion:
+    """Return the registered version that a stage is to start from; its files are not looked at.
 
     Raises:
-        BadInput: there is no such version, it belongs to another pack, or it is damaged.
+        BadInput: there is no such version, or it belongs to another pack.
     """
-    if reference is None:
-        return Start(base_of(settings))
-    registry = Registry(Path(settings.registry))
-    version = registry.get(reference)
+    version = Registry(Path(settings.registry)).get(reference)
     if version.pack != settings.pack:
         raise BadInput(f"model {version.id} is of the pack {version.pack}, and the settings are for {settings.pack}")
-    return start_from(registry, version)
+    return version
+
+
+def start_of(settings: Settings, version: ModelVersion | None) -> Start:
+    """Return what a stage starts from: a registered version, or the settings' base when there is None.
+
+    Raises:
+        BadInput: the version is damaged.
+    """
+    return start_from(Registry(Path(settings.registry)), version) if version else Start(base_of(settings))
+
+
+def resumed(
+    settings: Settings, stage: Stage, begin: ModelVersion | None, dataset: DatasetVersion | None, name: str
+) -> tuple[ModelVersion, Outcome] | None:
+    """Return what the run that somebody wants to go on with has made, None if it has not come to its end.
+
+    It is compared with the work in question as far as that is known before a library for models is read:
+    :meth:`~understudy.core.runs.Work.must_be` does the rest, for a run that is to go on.
+
+    Raises:
+        BadInput: there is no such run, or it was begun as other work.
+    """
+    run = find_run(runs_of(settings), name)
+    known: dict[str, Any] = {
+        "stage": stage,
+        "start": f"sha256:{begin.digest}" if begin else base_of(settings).revision,
+        "settings": settings_of(settings.train, **_sections(settings, stage)),
+    }
+    if dataset is not None and stage in ("sft", "grpo"):
+        known["data"] = dataset.digest
+    check_begun(run, known)
+    made, outcome = version_of(run), finished_outcome(run)
+    return (Registry(Path(settings.registry)).get(made), outcome) if made and outcome else None
+
+
+def _sections(settings: Settings, stage: Stage) -> dict[str, Any]:
+    """Return the sections that a stage reads besides ``train``."""
+    return {"sft": {}, "grpo": {"reward": settings.reward}}.get(stage, {"preference": settings.preference})
 
 
 def train(
@@ -220,7 +257,7 @@ def register(
         data = (start.version.dataset, start.version.dataset_digest) if start.version else ("", "")
     kind: Literal["full", "adapter"] = "full" if outcome.kind == "full" else "adapter"
     root = start.root(kind)
-    return Registry(Path(settings.registry)).register(
+    version = Registry(Path(settings.registry)).register(
         outcome.folder,
         pack=pack.name,
         kind=kind,
@@ -236,6 +273,8 @@ def register(
         template_digest=template_digest(start_tokenizer(start)),
         environment=environment(hardware),
     )
+    write_version(outcome.folder.parent, version.id)
+    return version
 
 
 @contextmanager
@@ -255,19 +294,9 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def curve_of(settings: Settings, version: ModelVersion) -> Path | None:
-    """Return the loss curve of the run that made ``version``, if that run was made here with its own settings."""
-    made = Settings.model_validate(version.settings, extra="ignore")  # an older understudy knew other settings
-    start = start_of(settings, version.parent) if version.parent else Start(base_of(made))
-    data: str = version.dataset_digest
-    sections: dict[str, Any] = {}
-    if version.stage in ("dpo", "kto"):
-        data, sections = version.preferences_digest, {"preference": made.preference}
-    elif version.stage == "grpo":
-        sections = {"reward": made.reward}
-    processes = int(version.environment.get("processes", "1"))
-    work = work_of(version.stage, made.train, start, data, version.template_digest, processes, **sections)
-    curve = runs_of(settings) / work.key / "curve.png"
-    return curve if curve.exists() else None
+    """Return the loss curve of the run that made ``version``, if it was made here."""
+    run = run_of(runs_of(settings), version.id)
+    return run / "curve.png" if run and (run / "curve.png").exists() else None
 
 
 def runs_of(settings: Settings) -> Path:

@@ -37,6 +37,7 @@ def reward(
     Raises:
         BadInput: a prompt does not fit, batches do not hold whole groups of answers, the run to resume was begun
             otherwise, the loss is no number any more, or the disk is full; what was registered stays.
+        NothingLearnt: all answers to a prompt earned the same, every time; nothing is registered.
     """
     work = work_of("grpo", settings.train, start, dataset.digest, reward=settings.reward)
     work.must_be(runs_of(settings), resume)

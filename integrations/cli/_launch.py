@@ -17,10 +17,19 @@ if TYPE_CHECKING:
     from understudy.core.ranks import Asked
     from understudy.core.settings import Settings
 
-__all__ = ["launch", "launched"]
+__all__ = ["check", "launch", "launched"]
 
 _APART = {"dpo": "the reference's figures are kept by whole models", "sft": ""}
 """Stages that several processes can share, with why they want whole weights in each, if they do."""
+
+
+def check(file_or_preset: str, stage: str) -> None:
+    """Refuse a launch file that is not there, or a stage that is not for several processes; imports no torch."""
+    from understudy.integrations.launch.plan import path_of
+
+    path_of(file_or_preset)
+    if stage not in _APART:
+        raise BadInput(f"--stage {stage} compares answers within a batch, so it is for one process: leave --launch out")
 
 
 def launch(file_or_preset: str, stage: str, settings: Settings, arguments: Sequence[str]) -> None:
@@ -60,6 +69,7 @@ def launched(file_or_preset: str | None, stage: str, settings: Settings) -> Iter
     from understudy.integrations.launch.run import reporting
 
     with reporting(Path(file_or_preset)):
+        check(file_or_preset, stage)
         asked = read(file_or_preset).asked
         if asked.ranks < 1:  # a preset, which another launcher may start as often as it likes
             asked = replace(asked, ranks=started())
@@ -72,8 +82,6 @@ def launched(file_or_preset: str | None, stage: str, settings: Settings) -> Iter
 def _fits(asked: Asked, stage: str, settings: Settings) -> None:
     """Refuse work that several processes would do wrong, or not at all."""
     sharded = asked.strategy != "ddp"
-    if stage not in _APART:
-        raise BadInput(f"--stage {stage} compares answers within a batch, so it is for one process: leave --launch out")
     if sharded and _APART[stage]:
         raise BadInput(f"--stage {stage} with {asked.strategy}: {_APART[stage]}; use --launch ddp")
     if sharded and settings.train.method == "qlora":

@@ -47,7 +47,9 @@ def evaluate(
     registry = Registry(Path(chosen.registry))
     versions = registry.list(chosen.pack)
     if model is None and not versions:
-        raise BadInput(f"there is no model of {chosen.pack} in {chosen.registry}: run `understudy train` first")
+        others = sorted({one.pack for one in registry.list()})
+        hint = f"; of {', '.join(others)} there is: --set pack={others[0]}" if others else ""
+        raise BadInput(f"there is no model of {chosen.pack} in {chosen.registry}: run `understudy train` first{hint}")
     version = registry.get(model) if model else versions[-1]
     manifest, splits = dataset_of(chosen, dataset or version.dataset or None)
     report, folder = run_evaluation(chosen, version, manifest, splits, full=full, force=force)
@@ -80,7 +82,6 @@ def run_evaluation(
     from understudy.evals.report import write_report
     from understudy.integrations.cli._console import hardware_of, quiet_libraries
     from understudy.integrations.evaluation import evaluate as run
-    from understudy.integrations.evaluation import follow_up
     from understudy.integrations.pipeline import curve_of
 
     if version.dataset_digest != manifest.digest:
@@ -107,19 +108,9 @@ def run_evaluation(
     if not done.asked:
         stderr().print("  [dim]every answer was known from an earlier evaluation[/dim]")
     folder = Path(settings.registry) / "reports" / version.id
-    if (judge := follow_up(manifest.pack)) is not None:
-        judged = judge(settings, manifest, splits, done.report.identity, done.tuned, folder / "stack")
-        write_report(judged, folder / "stack")
-        _tell(judged)
+    if done.stack is not None:
+        write_report(done.stack.report, folder / "stack")
+        done.stack.stacked.draw(folder / "stack")
     write_predictions(done.predictions, folder / "predictions.jsonl")
     write_report(done.report, folder, loss_curve=curve_of(settings, version))
     return done.report, folder
-
-
-def _tell(judged: Report) -> None:
-    """Say who answers from now on: what was judged besides, or what it was compared with."""
-    assert judged.gate is not None
-    values = ", ".join(f"{arm.name} {arm.metrics[judged.primary].value:.3f}" for arm in judged.arms)
-    stderr().print(f"  {judged.primary}: {values}")
-    winner = judged.candidate if judged.gate.verdict == "pass" else judged.baseline
-    stderr().print(f"  {judged.candidate} against {judged.baseline}: {judged.gate.verdict}, so the {winner} answers")

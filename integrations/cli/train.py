@@ -79,24 +79,37 @@ def train(
     from understudy.core.ranks import first
     from understudy.integrations.cli import _launch
     from understudy.integrations.cli._console import quiet_libraries
-    from understudy.integrations.pipeline import start_of
+    from understudy.integrations.pipeline import named, resumed, start_of
 
     if stage not in _STAGES:
         raise BadInput(f"--stage {stage!r} is not one of {', '.join(_STAGES)}")
     chosen = read_settings(settings, overrides)
     if launch is not None:
-        again = _again(stage, start, dataset, resume, settings, overrides, as_json)
-        _launch.launch(launch, stage, chosen, again)
-        return
+        _launch.check(launch, stage)
+    begin = named(chosen, start) if start is not None else None
     made = {"corrupt", "sampled"} & {*chosen.preference.sources}
     from_files = stage in ("dpo", "kto") and not made
     manifest, splits = (None, {}) if from_files and dataset is None else dataset_of(chosen, dataset)
+    if resume is not None and launched is None:
+        done = resumed(chosen, _STAGES[stage], begin, manifest, resume)
+        if done is not None:
+            stderr().print("  [dim]this run had come to its end before: nothing was trained[/dim]")
+            _tell(*done, as_json)
+            return
+    if launch is not None:
+        again = _again(stage, start, dataset, resume, settings, overrides, as_json)
+        _launch.launch(launch, stage, chosen, again)
+        return
     quiet_libraries()
     with _launch.launched(launched, stage, chosen) as hardware:
-        begin = start_of(chosen, start)
-        version, outcome = run_training(chosen, manifest, splits, hardware, _STAGES[stage], begin, resume)
-    if not first():
-        return
+        found = start_of(chosen, begin)
+        version, outcome = run_training(chosen, manifest, splits, hardware, _STAGES[stage], found, resume)
+    if first():
+        _tell(version, outcome, as_json)
+
+
+def _tell(version: ModelVersion, outcome: Outcome, as_json: bool) -> None:
+    """Print what a run has made."""
     if as_json:
         print_json(version.model_dump(mode="json"))
         return
@@ -156,7 +169,8 @@ def run_training(
     start = start or start_of(settings, None)
     check_reporter(settings.train)
     hardware = check_memory(start.base, settings.train, hardware)
-    for reason in hardware.reasons:
+    raw = (_raw(settings, stage),) if stage != "sft" and start.version is None else ()
+    for reason in (*hardware.reasons, *raw):
         stderr().print(f"  [dim]{escape(reason)}[/dim]")
     pack = load_pack(manifest.pack if manifest else settings.pack)
     with _progress() as (sampled, tell):
@@ -173,6 +187,15 @@ def run_training(
     if outcome.stopped_early:
         stderr().print("  [dim]stopped early: validation loss no longer fell[/dim]")
     return version, outcome
+
+
+def _raw(settings: Settings, stage: Stage) -> str:
+    """Return in a sentence that a stage that wants a tuned model begins without one, and which one there is."""
+    from understudy.core.registry import Registry
+
+    tuned = [one.id for one in Registry(Path(settings.registry)).list(settings.pack) if one.stage == "sft"]
+    way = f"--from {tuned[-1]} is the newest that was" if tuned else "--stage sft makes a version that is, for --from"
+    return f"start: the base {settings.base.name}, which is not tuned on right answers; {way}"
 
 
 def _rewarded(outcome: Outcome) -> str:

@@ -16,7 +16,7 @@ from understudy.core.errors import BadInput
 from understudy.core.files import write_text
 from understudy.core.ranks import Asked, Strategy
 
-__all__ = ["PRESETS", "Launch", "command", "plan", "read", "write"]
+__all__ = ["PRESETS", "Launch", "command", "path_of", "plan", "read", "write"]
 
 PRESETS = ("cpu", "ddp", "fsdp2", "zero2", "zero3")
 """Launch files that lie beside this module."""
@@ -41,6 +41,20 @@ class Launch:
         return Asked(self.name, self.strategy, self.config.num_processes, bool(self.config.use_cpu))
 
 
+def path_of(file_or_preset: str) -> Path:
+    """Return where the launch file of this name is.
+
+    Raises:
+        BadInput: there is no such file or preset.
+    """
+    path = Path(file_or_preset)
+    if file_or_preset in PRESETS:
+        return Path(str(files("understudy.integrations.launch") / f"{file_or_preset}.yaml"))
+    if not path.is_file():
+        raise BadInput(f"--launch {file_or_preset!r} is no file and not one of {', '.join(PRESETS)}")
+    return path
+
+
 def read(file_or_preset: str) -> Launch:
     """Return the launch file of this name.
 
@@ -49,11 +63,7 @@ def read(file_or_preset: str) -> Launch:
     """
     from accelerate.commands.config.config_args import ClusterConfig, load_config_from_file
 
-    path = Path(file_or_preset)
-    if file_or_preset in PRESETS:
-        path = Path(str(files("understudy.integrations.launch") / f"{file_or_preset}.yaml"))
-    elif not path.is_file():
-        raise BadInput(f"--launch {file_or_preset!r} is no file and not one of {', '.join(PRESETS)}")
+    path = path_of(file_or_preset)
     try:
         config = load_config_from_file(str(path))
     except Exception as error:  # yaml's, enum's and accelerate's own, which share no class

@@ -26,7 +26,7 @@ from understudy.core.files import write_json, write_text
 from understudy.core.records import Example
 from understudy.core.taxonomy import Taxonomy
 from understudy.templates.bug_classification.linear import LinearModel, Target, Text, fit_linear
-from understudy.templates.bug_classification.schema import Question, Ticket, questions
+from understudy.templates.bug_classification.schema import Question, Ticket, questions, taxonomy_of
 from understudy.templates.bug_classification.thresholds import Threshold, fit_thresholds
 
 __all__ = [
@@ -34,9 +34,11 @@ __all__ = [
     "Fitted",
     "Labeller",
     "Stack",
+    "asked_in",
     "calibrated",
     "fit_group",
     "fit_labeller",
+    "labeller_folder",
     "out_of_fold",
     "samples_of",
     "text_of",
@@ -126,6 +128,11 @@ class Labeller:
         return cls(card, LinearModel.load(folder / "reference.npz"), tickets)
 
 
+def labeller_folder(registry: Path, dataset: str) -> Path:
+    """Return where the labeller of a dataset version is kept."""
+    return registry / "labellers" / dataset
+
+
 def text_of(ticket: Ticket) -> Text:
     """Return what the reference reads: the whole body, not what fits a prompt."""
     return ticket.repository, ticket.title, ticket.body
@@ -137,12 +144,24 @@ def samples_of(examples: Sequence[Example]) -> tuple[list[Text], list[Target]]:
     return texts, [example.output["labels"] for example in examples]
 
 
+def asked_in(examples: Sequence[Example]) -> list[Question]:
+    """Return the questions that are put to any of these tickets, one for each group."""
+    found: dict[str, Question] = {}
+    for example in examples:
+        for question in Ticket.model_validate(example.input).questions:
+            found.setdefault(question.group, question)
+    return list(found.values())
+
+
 def fit_labeller(taxonomy: Taxonomy, examples: Sequence[Example], dataset: str, digest: str) -> Labeller:
     """Fit the reference on examples, and calibration and thresholds on its out-of-fold answers to them.
+
+    A taxonomy without groups is filled with those of the examples.
 
     Raises:
         BadInput: no example is labelled in a group of the taxonomy.
     """
+    taxonomy = taxonomy_of(taxonomy, asked_in(examples))
     asked = questions(taxonomy)
     texts, targets = samples_of(examples)
     if not any(question.group in target for question in asked for target in targets):

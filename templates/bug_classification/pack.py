@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel
 
 from understudy.core.pack import BuildContext, Builder, Metric, Pack
-from understudy.core.records import Example, Message, Prediction, Preference, Problem
+from understudy.core.records import DatasetVersion, Example, Message, Prediction, Preference, Problem
+from understudy.core.taxonomy import Taxonomy
 from understudy.templates.bug_classification import checks, data, github, grammar, metrics, prompt
-from understudy.templates.bug_classification.labeller import samples_of, text_of
+from understudy.templates.bug_classification.labeller import asked_in, samples_of, text_of
 from understudy.templates.bug_classification.linear import LinearModel, fit_linear
-from understudy.templates.bug_classification.schema import Labels, Question, Ticket
+from understudy.templates.bug_classification.schema import Labels, Ticket, most_probable
 
-__all__ = ["PACK", "BugClassification", "most_probable"]
+if TYPE_CHECKING:
+    from understudy.templates.bug_classification.stack import TicketStack
+
+__all__ = ["PACK", "BugClassification"]
 
 
 class BugClassification:
@@ -57,18 +61,27 @@ class BugClassification:
 
     def learnt(self, training: Sequence[Example]) -> BugClassification:
         """Return the pack with a reference fitted on ``training`` (see ``linear.py``)."""
-        asked: dict[str, Question] = {}
-        for example in training:
-            for question in Ticket.model_validate(example.input).questions:
-                asked.setdefault(question.group, question)
-        texts, targets = samples_of(training)
-        return BugClassification(fit_linear(texts, targets, asked.values()))
+        return BugClassification(fit_linear(*samples_of(training), asked_in(training)))
 
     def reference(self, input: BaseModel) -> Labels:
         """Answer by the linear model alone."""
         ticket = _ticket(input)
         found = self._linear.predict(text_of(ticket)) if self._linear else {}
         return most_probable(ticket, found)
+
+    def stacked(
+        self,
+        dataset: DatasetVersion,
+        splits: Mapping[str, Sequence[Example]],
+        samples: Sequence[Example],
+        taxonomy: Taxonomy,
+        model: str,
+        engine: Any,
+    ) -> TicketStack:
+        """See ``stack.py``."""
+        from understudy.templates.bug_classification.stack import stacked_tickets
+
+        return stacked_tickets(self, dataset, splits, samples, taxonomy, model, engine)
 
     def corrupt(self, example: Example, rng: random.Random) -> Labels | None:
         """Return the right answer with another label in one group; None where no group has a choice."""
@@ -87,20 +100,6 @@ class BugClassification:
             flipped = rng.choice(sorted(value))
             wrong = value | {flipped: not value[flipped]}
         return right.model_copy(update={"labels": right.labels | {group: wrong}})
-
-
-def most_probable(ticket: Ticket, found: Mapping[str, Mapping[str, float]]) -> Labels:
-    """Return the answer to every question from probabilities by group and label; without any, its first label."""
-    return Labels(
-        labels={question.group: _best(question, found.get(question.group, {})) for question in ticket.questions}
-    )
-
-
-def _best(question: Question, found: Mapping[str, float]) -> str | dict[str, bool]:
-    known = {label: found[label] for label in question.labels if label in found}
-    if question.mode == "multi":
-        return {label: known.get(label, 0.0) >= 0.5 for label in question.labels}
-    return max(known, key=lambda label: known[label]) if known else question.labels[0]
 
 
 def _ticket(value: BaseModel) -> Ticket:

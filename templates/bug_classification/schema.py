@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from understudy.core.taxonomy import Group, Taxonomy
+from understudy.core.taxonomy import Group, Label, Taxonomy
 
-__all__ = ["Labels", "Question", "Ticket", "in_answer_order", "questions"]
+__all__ = ["Labels", "Question", "Ticket", "in_answer_order", "most_probable", "questions", "taxonomy_of"]
 
 
 class Question(BaseModel):
@@ -74,6 +74,35 @@ def questions(taxonomy: Taxonomy) -> list[Question]:
     return [_question(group) for group in taxonomy.effective]
 
 
+def taxonomy_of(given: Taxonomy, asked: Iterable[Question]) -> Taxonomy:
+    """Return the taxonomy of the settings; where that lists no groups, with those that tickets were asked for."""
+    if given.groups:
+        return given
+    groups = [
+        Group(
+            name=one.group,
+            mode=one.mode,
+            labels=tuple(Label(name=name, description=one.descriptions.get(name, "")) for name in one.labels),
+        )
+        for one in asked
+    ]
+    return given.model_copy(update={"groups": tuple(groups)})
+
+
 def _question(group: Group) -> Question:
     described = {label.name: label.description for label in group.labels if label.description}
     return Question(group=group.name, mode=group.mode, labels=list(group.names), descriptions=described)
+
+
+def most_probable(ticket: Ticket, found: Mapping[str, Mapping[str, float]]) -> Labels:
+    """Return the answer to every question from probabilities by group and label; without any, its first label."""
+    return Labels(
+        labels={question.group: _best(question, found.get(question.group, {})) for question in ticket.questions}
+    )
+
+
+def _best(question: Question, found: Mapping[str, float]) -> str | dict[str, bool]:
+    known = {label: found[label] for label in question.labels if label in found}
+    if question.mode == "multi":
+        return {label: known.get(label, 0.0) >= 0.5 for label in question.labels}
+    return max(known, key=lambda label: known[label]) if known else question.labels[0]

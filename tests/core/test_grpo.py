@@ -11,7 +11,7 @@ import pytest
 from understudy.core import grpo
 from understudy.core.bases import Base, load_model, load_tokenizer, resolve_base
 from understudy.core.engines import prompt_ids
-from understudy.core.errors import BadInput
+from understudy.core.errors import BadInput, NothingLearnt
 from understudy.core.grpo import Prompt, make_prompts, train_grpo
 from understudy.core.hardware import Hardware
 from understudy.core.pack import Pack
@@ -199,19 +199,25 @@ def test_every_option_changes_the_weights(change: dict[str, Any], plain: Outcome
     assert not same_weights(run(tmp_path, epochs=1, **change), plain)
 
 
-def test_it_is_said_when_nothing_could_be_learnt(
+def test_a_run_from_which_nothing_could_be_learnt_is_refused_now_and_when_asked_again(
     bases: dict[str, Base], prompts: list[Prompt], toy: Pack, tmp_path: Path
 ) -> None:
     """With the toy pack's own checks: a random model never gives a valid answer."""
     start, reward = Start(bases["qwen3"]), REWARD.model_copy(update={"epochs": 1})
+    steps: list[tuple[float | None, ...]] = []
+
+    def told(event: Event) -> None:
+        if event.loss is not None:
+            steps.append((event.reward, event.valid, event.alike))
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(grpo, "judged", judged)
-        outcome = train_grpo(
-            start, load_tokenizer(start.base), toy, prompts[:4], prompts[4:], QUICK, reward, CPU, tmp_path
-        )
-    assert [(event.reward, event.valid, event.alike) for event in outcome.events[:4]] == [(0, 0, 1)] * 4
-    assert outcome.best_validation_loss == 1 and "nothing was learnt" in outcome.notes[0]
-    assert "(0% of them were valid)" in outcome.notes[0]
+        for _ in range(2):
+            with pytest.raises(NothingLearnt, match=r"no version .* \(reward 0.000 on average, 0% of them valid"):
+                train_grpo(
+                    start, load_tokenizer(start.base), toy, prompts[:4], prompts[4:], QUICK, reward, CPU, tmp_path, told
+                )
+    assert steps == [(0, 0, 1)] * 4
 
 
 def test_prompts_fill_whole_batches_in_an_order_drawn_once(prompts: list[Prompt]) -> None:

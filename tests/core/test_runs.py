@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from understudy.core.bases import Base, resolve_base
 from understudy.core.errors import BadInput
-from understudy.core.runs import LAST, Work, stage_settings, work_of
+from understudy.core.runs import LAST, Work, run_of, stage_settings, version_of, work_of, write_version
 from understudy.core.settings import LoraSettings, PreferenceSettings, RewardSettings, TrainSettings
 from understudy.core.starts import Start
 
@@ -37,10 +38,8 @@ def test_the_same_work_has_the_same_name_and_any_other_work_another(start: Start
     changes: list[dict[str, Any]] = [{"epochs": 9}, {"seed": 9}, {"method": "lora"}, {"lora": LoraSettings(rank=4)}]
     others = [work_of("sft", TRAIN.model_copy(update=change), start, "d").key for change in changes]
     others += [work_of("sft", TRAIN, Start(bases["qwen3"]), "d").key, work_of("sft", TRAIN, start, "e").key]
-    others += [
-        work_of("sft", TRAIN, start, "d", "another template").key,
-        work_of("sft", TRAIN, start, "d", processes=2).key,
-    ]
+    work = work_of("sft", TRAIN, start, "d")
+    others += [replace(work, template="another").key, replace(work, processes=2).key]
     others += [work_of(stage, TRAIN, start, "d", preference=PREFER).key for stage in ("dpo", "kto")]
     others += [work_of("dpo", TRAIN, start, "d", preference=PreferenceSettings(beta=1)).key]
     assert len({key, *others}) == 1 + len(others)
@@ -66,7 +65,7 @@ def test_a_run_is_gone_on_with_by_its_name_the_beginning_of_it_or_as_the_last(st
 
 
 def test_a_run_that_was_begun_as_other_work_is_refused_by_what_differs(start: Start, tmp_path: Path) -> None:
-    begun = work_of("sft", TRAIN, start, "a" * 64, "t" * 64)
+    begun = replace(work_of("sft", TRAIN, start, "a" * 64), template="t" * 64)
     begun.begin(tmp_path)
     changed = TRAIN.model_copy(update={"epochs": 4.5, "lora": LoraSettings(rank=3)})
 
@@ -76,12 +75,17 @@ def test_a_run_that_was_begun_as_other_work_is_refused_by_what_differs(start: St
         return str(told.value)
 
     assert f"run {begun.key} was begun as other work: train.epochs was 2.0 and is 4.5; train.lora.rank was 16" in said(
-        work_of("sft", changed, start, "a" * 64, "t" * 64)
+        replace(work_of("sft", changed, start, "a" * 64), template="t" * 64)
     )
-    assert ": data was aaaaaaaaaaaaaaaaaaa... and is b. Set back" in said(work_of("sft", TRAIN, start, "b", "t" * 64))
+    assert ": data was aaaaaaaaaaaaaaaaaaa... and is b. Set back" in said(replace(begun, data="b"))
     assert ": template was ttttttttttttttttttt... and is" in said(work_of("sft", TRAIN, start, "a" * 64))
-    assert ": stage was sft and is dpo. Set back" in said(
-        work_of("dpo", TRAIN, start, "a" * 64, "t" * 64, preference=PREFER)
-    )
+    assert ": stage was sft and is dpo. Set back" in said(work_of("dpo", TRAIN, start, "a" * 64, preference=PREFER))
     (tmp_path / begun.key / "run.json").write_text(json.dumps({"stage": "sft"})[:-1])
     assert "cannot be read" in said(begun)
+
+
+def test_a_run_that_came_to_its_end_says_what_it_made_and_is_found_by_that(start: Start, tmp_path: Path) -> None:
+    run = work_of("sft", TRAIN, start, "d").begin(tmp_path)
+    assert version_of(run) is None and run_of(tmp_path, "v-1") is None
+    write_version(run, "v-1")
+    assert version_of(run) == "v-1" and run_of(tmp_path, "v-1") == run and run_of(tmp_path, "v-2") is None

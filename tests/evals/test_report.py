@@ -25,7 +25,17 @@ from understudy.evals.console import print_report
 from understudy.evals.gate import GateSettings, apply_gate
 from understudy.evals.leakage import overlap_of
 from understudy.evals.report import read_report, render_html, write_report
-from understudy.evals.results import Before, Estimate, General, Identity, Memorisation, OpenField, Rating, Report
+from understudy.evals.results import (
+    Before,
+    Estimate,
+    General,
+    Identity,
+    Memorisation,
+    OpenField,
+    Rating,
+    Report,
+    Serving,
+)
 
 from .toy import IDENTITY, PACK, answer, example, examples, predictions
 
@@ -152,7 +162,10 @@ def full_report() -> Report:
     rating = Rating(
         candidate="tuned", baseline="few-shot", raters=2, n=30, preferred=18, rejected=6, same=6, p=0.0227, kappa=0.61
     )
-    return apply_gate(found.model_copy(update={"rating": rating}), GateSettings())
+    judged = apply_gate(found.model_copy(update={"rating": rating}), GateSettings())
+    assert judged.gate is not None
+    serving = Serving(arm="stack", comparison=found.comparisons[0], gate=judged.gate)
+    return judged.model_copy(update={"serving": serving})
 
 
 def test_every_section_of_a_full_report_is_on_the_page_and_survives_its_json() -> None:
@@ -173,6 +186,8 @@ def test_every_section_of_a_full_report_is_on_the_page_and_survives_its_json() -
         "at most 200 characters",
         "no group is on both sides",
         "the target word for word",
+        "Who answers from now on: the few-shot",
+        "inconclusive stack against few-shot: +",
         "2 raters compared",
         "Cohen's kappa 0.61",
         "where the second turns up while the first falls",
@@ -301,7 +316,9 @@ def test_the_terminal_shows_what_tuning_did_elsewhere_within_80_columns() -> Non
     print_report(found, Console(file=out, width=80, force_terminal=False))
     lines = out.getvalue().split("\n")
     assert max(map(len, lines)) <= 80 and "…" not in out.getvalue()
-    assert found.general is not None
+    assert (
+        found.general is not None and " INCONCLUSIVE  stack against few-shot: the few-shot answers from now on" in lines
+    )
     for one in [*found.general.forgetting, *found.general.safety]:
         (line,) = [
             line for line in lines if line.strip().startswith(f"{one.name} ") and f"{one.base.value:.3f}" in line

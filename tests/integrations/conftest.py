@@ -8,15 +8,34 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ..core.tiny import tiny_base
 
 COMMAND = [sys.executable, "-m", "understudy.integrations.cli.main"]
+_IN_TURN = """
+import contextlib, io, json, sys
+from understudy.integrations.cli.main import main
+
+lines, first, code = json.loads(sys.argv[1])
+exec(first)
+found = []
+for line in lines:
+    sys.argv = ["understudy", "train", "--json", *(one if isinstance(one, str) else found[one]["id"] for one in line)]
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            main()
+        except SystemExit as end:
+            assert (end.code or 0) == code, (line, end.code)
+    found.append(json.loads(out.getvalue() or "null"))
+read = [name for name in ("accelerate", "datasets", "torch", "transformers") if name in sys.modules]
+print(json.dumps([found, read]))
+"""
 
 FAILED = b"""2026-01-01T00:00:00.0000000Z ##[group]Run pytest
 2026-01-01T00:00:00.1000000Z pytest -q
@@ -76,6 +95,38 @@ class Cli:
             check=False,
         )
         return Ran(done.returncode, done.stdout.decode("utf-8"), done.stderr.decode("utf-8"))
+
+    def trained(self, *lines: list[str | int], first: str = "") -> list[dict[str, Any]]:
+        """Run ``understudy train`` with one line of options after another and return the versions made.
+
+        All in one process, since most of a small training is the import of the libraries. A number stands for the id
+        of the version that the line of that number made; ``first`` is Python to run before.
+        """
+        versions: list[dict[str, Any]] = self._in_turn(lines, first, 0)[0][0]
+        return versions
+
+    def refusals(self, *lines: str) -> tuple[list[str], list[str]]:
+        """Run ``understudy train`` with lines of options that must all be refused, in one process.
+
+        Return their sentences, and which libraries for models were read for that.
+        """
+        before = contents(self.folder)
+        (made, read), err = self._in_turn([line.split() for line in lines], "", 2)
+        assert made == [None] * len(lines) and contents(self.folder) == before
+        return [line for line in err.split("\n") if line.startswith("understudy: ")], read
+
+    def _in_turn(self, lines: Sequence[Sequence[str | int]], first: str, code: int) -> tuple[Any, str]:
+        ran = subprocess.run(
+            [sys.executable, "-c", _IN_TURN, json.dumps([lines, first, code])],
+            cwd=self.folder,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0 and "Traceback" not in ran.stderr, ran.stderr
+        assert "prefix of the tokenized" not in ran.stderr, ran.stderr
+        return json.loads(ran.stdout), ran.stderr
 
     def refused(self, *arguments: str | Path, stdin: bytes = b"") -> str:
         """Run a command that must end with exit code 2, print no result and write nothing; return its sentence."""

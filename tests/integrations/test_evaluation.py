@@ -185,12 +185,6 @@ def test_shots_are_searched_for_once(setting: Setting, monkeypatch: pytest.Monke
         setting.run("evaluate.arms=[few-shot, rag(2), tuned]")
 
 
-def test_only_a_pack_that_wants_it_is_judged_besides() -> None:
-    assert evaluation.follow_up("log-triage") is None
-    judge = evaluation.follow_up("bug-classification")
-    assert judge is not None and judge.__module__ == "understudy.integrations.labelling"
-
-
 def test_another_versions_answers_are_not_mistaken_for_this_ones(setting: Setting) -> None:
     setting.run()
     setting.loaded.clear()

@@ -16,11 +16,13 @@ from understudy.core.records import DatasetVersion, Example, Message, Source
 from understudy.core.scoring import ClosedQuestion, Interview
 from understudy.core.settings import DataSettings, GateSettings, Settings
 from understudy.core.taxonomy import Taxonomy
+from understudy.evals.arms import reference_arm
 from understudy.evals.cache import CachedEngine, EngineKey
 from understudy.evals.results import Identity
-from understudy.integrations.evaluation import follow_up
-from understudy.integrations.labelling import PACK, Incoming, judge_stack, label_all, labeller_of
+from understudy.integrations.evaluation import Plan
+from understudy.integrations.labelling import PACK, Incoming, label_all, labeller_of
 from understudy.integrations.pipeline import renderer
+from understudy.integrations.stacking import JudgedStack, judged_stack
 from understudy.templates.bug_classification.data import example_of
 from understudy.templates.bug_classification.labeller import Labeller
 from understudy.templates.bug_classification.schema import Ticket
@@ -105,27 +107,40 @@ def settings_of(folder: Path) -> Settings:
     )
 
 
-def judged(built: tuple[Path, DatasetVersion, dict[str, list[Example]]], model: Model, out: Path) -> Any:
+def judged(built: tuple[Path, DatasetVersion, dict[str, list[Example]]], model: Model, **settings: Any) -> JudgedStack:
     folder, manifest, splits = built
     identity = Identity(
         model="v1", model_digest="d", base="seedling", dataset=manifest.id, dataset_digest=manifest.digest
     )
-    return judge_stack(settings_of(folder), manifest, splits, identity, cast(Any, model), out)
+    pack = cast(Any, load_pack(PACK))
+    chosen = settings_of(folder).model_copy(update=settings)
+    plan = Plan(chosen, pack, pack, cast(Any, None), manifest, splits, cast(Any, None))
+    reference = reference_arm(pack.learnt(splits["train"])).predict(splits["test"])
+    tuned = [one.model_copy(update={"prompt_tokens": 30}) for one in reference]
+    arms = {"reference": reference, "tuned": tuned}
+    found = judged_stack(plan, cast(Any, model), splits["test"], arms, identity)
+    assert found is not None
+    return found
 
 
 @pytest.fixture(scope="module")
-def served(built: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Labeller, Model, Path]:
-    """The report about a model that knows more, the labeller that is left, the model, and the folder of figures."""
+def served(built: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[JudgedStack, Labeller, Model, Path]:
+    """The stack of a model that knows more, the labeller that is left, the model, and the folder of figures."""
     draw, out = random.Random(4), tmp_path_factory.mktemp("figures")
     model = Model(lambda: draw.random() < 0.9)
-    report = judged(built, model, out)
-    return report, labeller_of(settings_of(built[0]), lambda text: pytest.fail("fitted again")), model, out
+    found = judged(built, model)
+    found.stacked.draw(out)
+    return found, labeller_of(settings_of(built[0]), lambda text: pytest.fail("fitted again")), model, out
 
 
-def test_a_model_that_knows_more_is_served_in_a_stack(built: Any, served: tuple[Any, Labeller, Model, Path]) -> None:
-    report, labeller, model, out = served
-    assert report.gate.verdict == "pass", report.gate.reasons
-    scores = {arm.name: arm.metrics["macro_f1"].value for arm in report.arms}
+def test_a_model_that_knows_more_is_served_in_a_stack(
+    built: Any, served: tuple[JudgedStack, Labeller, Model, Path]
+) -> None:
+    found, labeller, model, out = served
+    assert (found.serving.gate.verdict, found.serving.answers) == ("pass", "stack"), found.serving.reasons
+    assert {arm: made[0].prompt_tokens for arm, made in found.arms.items()} == {"scored": 30, "stack": 30}
+    assert found.report.model_digest != "d", "its pass promotes no tuned model"
+    scores = {arm.name: arm.metrics["macro_f1"].value for arm in found.report.arms}
     assert scores["stack"] > 0.8 > 0.65 > scores["reference"]
     stack = labeller.card.stack
     assert stack is not None and stack.served and stack.model == "v1" and min(stack.weights.values()) > 0.5
@@ -133,12 +148,11 @@ def test_a_model_that_knows_more_is_served_in_a_stack(built: Any, served: tuple[
     (answer,) = label_all(settings_of(built[0]), labeller, asked, engine=cast(Any, model))
     assert answer.model == "stack of reference and v1"
     assert {"stack-1.json", "stack-2.json", "reference-2.png"} <= {path.name for path in out.iterdir()}
-    found = json.loads((out / "stack-2.json").read_text("utf-8"))
-    assert found["group"] == "area" and found["macro_f1"]["value"] > 0.8 and len(found["confusion"][0]) == 4
+    figures = json.loads((out / "stack-2.json").read_text("utf-8"))
+    assert figures["group"] == "area" and figures["macro_f1"]["value"] > 0.8 and len(figures["confusion"][0]) == 4
 
 
 def test_tickets_are_scored_over_the_cache_and_a_second_time_no_model_is_loaded(built: Any, tmp_path: Path) -> None:
-    assert follow_up(PACK) is judge_stack
     tickets = [Ticket.model_validate(example.input) for example in built[2]["test"][:12]]
     model = Model(lambda: True)
     first = score_tickets(CachedEngine(EngineKey("m"), tmp_path, lambda: cast(Any, model)), tickets)
@@ -146,12 +160,13 @@ def test_tickets_are_scored_over_the_cache_and_a_second_time_no_model_is_loaded(
     assert again == first == score_tickets(cast(Any, model), tickets)
 
 
-def test_a_model_that_knows_nothing_is_not_served(built: Any, tmp_path: Path) -> None:
+def test_a_model_that_knows_nothing_is_not_served(built: Any) -> None:
     draw = random.Random(5)
-    report = judged(built, Model(lambda: draw.random() < 0.5), tmp_path / "stack")
-    assert report.gate.verdict != "pass"
+    found = judged(built, Model(lambda: draw.random() < 0.5), taxonomy=Taxonomy())
+    assert found.serving.gate.verdict != "pass" and found.serving.answers == "reference"
     stack = labeller_of(settings_of(built[0]), lambda text: None).card.stack
     assert stack is not None and not stack.served and stack.verdict
+    assert stack.weights.keys() == {"type", "area"}, "settings without groups mean those of the tickets"
 
 
 BODIES = {
@@ -168,7 +183,7 @@ BODIES = {
 
 
 def test_whatever_a_body_is_only_labels_of_the_taxonomy_are_answered_and_protected_ones_never_applied(
-    built: Any, served: tuple[Any, Labeller, Model, Path]
+    built: Any, served: tuple[JudgedStack, Labeller, Model, Path]
 ) -> None:
     _, labeller, model, _ = served
     protected = {"name": "type", "labels": ["bug", {"name": "feature", "protected": True}], "min_support": 5}

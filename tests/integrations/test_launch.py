@@ -88,11 +88,6 @@ def test_a_file_that_would_do_something_else_is_refused(text: str, words: str, t
         plan(str(tmp_path / "mine.yaml"), 2, {})
 
 
-def test_what_cannot_be_shared_is_refused_before_anything_is_started(with_data: Cli) -> None:
-    assert "this machine has none" in with_data.refused("train", "--launch", "fsdp2")
-    assert "it is for one process" in with_data.refused("train", "--launch", "cpu", "--stage", "kto")
-
-
 @pytest.mark.parametrize(
     ("asked", "words"),
     [

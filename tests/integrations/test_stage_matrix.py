@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ..core.tiny import EACH_METHOD
-from .conftest import Cli, environment
+from .conftest import Cli
 
-_STAGES = """
-import contextlib, io, json, sys
-from understudy.integrations.cli.main import main
+_VOWELS = """
+from understudy.core import grpo
+from understudy.core.rewards import Verdict
 
-common, start, found = json.loads(sys.argv[1]), [], []
-for stage in ("sft", "dpo", "kto", "grpo"):
-    sys.argv = ["understudy", "train", "--json", "--stage", stage, *start, *common]
-    with contextlib.redirect_stdout(io.StringIO()) as out:
-        try:
-            main()
-        except SystemExit as end:
-            assert not end.code, (stage, end.code)
-    found.append(json.loads(out.getvalue()))
-    start = ["--from", found[-1]["id"]]
-print(json.dumps(found))
+def vowels(pack, examples, texts, stopped):
+    return [Verdict(1, 1, sum(letter in "aeiou" for letter in text) / max(1, len(text))) for text in texts]
+
+grpo.judged = vowels
 """
+"""Rewards what a model can reach that has seen a dozen examples; none of its answers parses."""
 SMALL = (
     "train.epochs=1",
     "train.batch_size=4",
@@ -60,22 +50,14 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", EACH_METHOD)
-def test_a_method_goes_through_every_stage_of_the_command_line(method: str, registry: Path, tmp_path: Path) -> None:
-    shutil.copytree(registry, tmp_path / ".understudy")
-    options = [
-        text for value in (f"train.method={method}", *SMALL, *WIDTH.get(method, [])) for text in ("--set", value)
-    ]
-    done = subprocess.run(
-        [sys.executable, "-c", _STAGES, json.dumps(options)],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found: list[dict[str, Any]] = json.loads(done.stdout)
-    assert [one["stage"] for one in found] == ["sft", "dpo", "kto", "grpo"]
+def test_a_method_goes_through_every_stage_of_the_command_line(method: str, registry: Path, cli: Cli) -> None:
+    shutil.copytree(registry, cli.folder / ".understudy")
+    values = (f"train.method={method}", *SMALL, *WIDTH.get(method, []))
+    options = [text for value in values for text in ("--set", value)]
+    stages = ("dpo", "kto", "grpo")
+    further = [["--stage", stage, "--from", number, *options] for number, stage in enumerate(stages)]
+    found = cli.trained(options, *further, first=_VOWELS)
+    assert [one["stage"] for one in found] == ["sft", *stages]
     assert [one["parent"] for one in found] == [None, *(one["id"] for one in found[:-1])]
     assert {one["kind"] for one in found} == {"full" if method == "full" else "adapter"}
     assert len({one["digest"] for one in found}) == 4, "each stage changed the weights"

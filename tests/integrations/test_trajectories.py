@@ -50,6 +50,11 @@ def weights(registry: Path) -> dict[str, torch.Tensor]:
     return dict(load_file(Registry(registry).materialise(version) / "model.safetensors"))
 
 
+def notes(registry: Path) -> str:
+    (outcome,) = (registry / "runs").glob("*/outcome.json")
+    return outcome.read_text()
+
+
 def same(one: Path, other: Path) -> None:
     first, second = (losses(next((registry / "runs").iterdir())) for registry in (one, other))
     assert len(first) > 4 and first.keys() == second.keys()
@@ -60,8 +65,11 @@ def same(one: Path, other: Path) -> None:
         torch.testing.assert_close(weight, others[name], rtol=0, atol=_WEIGHT)
 
 
-def test_eight_rows_at_once_are_eight_rows_added_up(trained: Trained) -> None:
+def test_eight_rows_at_once_sharing_lines_are_eight_rows_added_up_and_eight_rows_apart(trained: Trained) -> None:
     at_once = trained("train.batch_size=8")
+    apart = trained("train.batch_size=8", "train.packing=off")
+    assert "packing: rows share lines" in notes(at_once) and "train.packing is off" in notes(apart)
+    same(at_once, apart)
     same(at_once, trained("train.batch_size=1", "train.gradient_accumulation=8"))
 
 
