@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from understudy.core._section import Count, Section, Seed, Share, Text
 
@@ -26,6 +26,9 @@ Method = Literal["full", "lora", "qlora", "prefix", "adapter", "ia3"]
 
 Overflow = Literal["error", "drop", "trim"]
 """What becomes of an example that is too long."""
+
+AutoOrOff = Annotated[Literal["auto", "off"], BeforeValidator(lambda value: "off" if value is False else value)]
+"""A switch; YAML reads a plain ``off`` as false."""
 
 
 class LoraSettings(Section):
@@ -118,7 +121,7 @@ class TrainSettings(Section):
     on_overflow: Overflow = "error"
     """What becomes of a longer one: ``error`` refuses it by name, ``drop`` leaves it out and says how many, ``trim``
     lets the pack leave out parts of the input (``--stage sft``). An answer is never cut."""
-    packing: Literal["auto", "off"] = "auto"
+    packing: AutoOrOff = "auto"
     """For ``--stage sft``: rows of a batch share lines, so that less is padding, where that gives the same logits
     (measured at the start); ``off`` pads every row. Rows are grouped by length either way."""
     warmup: Share = 0.05
