@@ -63,7 +63,8 @@ def _arms(report: Report) -> Table:
 
 def _comparisons(report: Report) -> Table:
     columns = ["", report.primary, "interval", "won", "lost", "p", "p (Holm)", "detects"]
-    table = _table(f"{report.candidate}, difference to", columns)
+    by = " (won, lost: samples; p: whole groups)" if report.comparison(report.baseline).test != "mcnemar_exact" else ""
+    table = _table(f"{report.candidate}, difference to{by}", columns)
     for one in report.comparisons:
         delta, effect = one.deltas[report.primary], one.minimum_detectable_effect
         table.add_row(

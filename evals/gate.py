@@ -165,7 +165,7 @@ def _doubts(report: Report, comparison: Comparison, settings: GateSettings) -> l
     if settings.margin >= 0 and (p > settings.alpha or comparison.wins <= comparison.losses):
         found.append(
             f"the paired test on right and wrong answers does not confirm an improvement: "
-            f"{comparison.wins} won, {comparison.losses} lost, p = {p:.3g}"
+            f"{_counted(comparison, settings)}"
         )
     if _valid_enough(comparison, settings) is None and comparison.validity is not None:
         found.append(
@@ -224,8 +224,14 @@ def _success(report: Report, comparison: Comparison, settings: GateSettings) -> 
     verb = "improved on" if settings.margin >= 0 else f"is no more than {-settings.margin:g} below"
     return (
         f"{report.primary} {verb} {comparison.arm} by {_interval(_gain(report, comparison))} "
-        f"({comparison.wins} won, {comparison.losses} lost, p = {_p(comparison, settings):.3g}, n = {report.n})"
+        f"({_counted(comparison, settings)}, n = {report.n})"
     )
+
+
+def _counted(comparison: Comparison, settings: GateSettings) -> str:
+    """Won and lost samples, and p, which counts what one group won or lost only once where groups hold several."""
+    by = "" if comparison.test == "mcnemar_exact" else " by whole groups"
+    return f"{comparison.wins} won, {comparison.losses} lost, p = {_p(comparison, settings):.3g}{by}"
 
 
 def _notes(report: Report, settings: GateSettings) -> list[str]:

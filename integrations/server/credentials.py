@@ -115,7 +115,7 @@ class App:
                     if error.status not in (401, 404):
                         raise
                     named = "UNDERSTUDY_GITHUB_APP_ID and UNDERSTUDY_GITHUB_PRIVATE_KEY"
-                    if error.status == 404 and self._url != API:  # what any server says of a path it does not have
+                    if self._url != API:  # a server says the same where its API is at another path
                         named += f", and at GITHUB_API_URL: {self._url} must be the root of GitHub's API (.../api/v3)"
                     raise ServiceError(
                         f"GitHub does not know the App {self._app_id} by this private key: look at {named}",
