@@ -25,7 +25,8 @@ def score(examples: Sequence[Example], predictions: Sequence[Prediction]) -> dic
     - ``macro_f1_GROUP``: the same of one group. Of a ``multi`` group each label's yes is a class.
     - ``micro_f1``: F1 over all labels of all groups together; of ``single`` groups alone it is the accuracy.
     - ``correct``: every group of the ticket is right.
-    - ``confident_error``: not correct with a probability of 0.8 or more for the group answered first (lower is better).
+    - ``confident_error``: not correct with a probability of 0.8 or more for the group answered first (lower is better);
+      only where any answer states a probability.
     """
     wanted = [example.output["labels"] for example in examples]
     given = [made.output["labels"] if made.output else {} for made in predictions]
@@ -37,6 +38,7 @@ def score(examples: Sequence[Example], predictions: Sequence[Prediction]) -> dic
         float(not right and made.confidence is not None and made.confidence >= _CONFIDENT)
         for right, made in zip(correct, predictions, strict=True)
     ]
+    errors = Metric(_mean(confident), per_sample=confident, higher_is_better=False)
     tables = {
         group: _counts(wanted, given, group) for group in dict.fromkeys(name for truth in wanted for name in truth)
     }
@@ -57,7 +59,7 @@ def score(examples: Sequence[Example], predictions: Sequence[Prediction]) -> dic
         **({f"macro_f1_{group}": _corpus(of(group), len(examples)) for group in tables} if len(tables) > 1 else {}),
         "micro_f1": _corpus(micro, len(examples)),
         "correct": Metric(_mean(correct), per_sample=correct),
-        "confident_error": Metric(_mean(confident), per_sample=confident, higher_is_better=False),
+        **({"confident_error": errors} if any(made.confidence is not None for made in predictions) else {}),
     }
 
 

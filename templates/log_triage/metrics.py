@@ -23,7 +23,8 @@ def score(examples: Sequence[Example], predictions: Sequence[Prediction]) -> dic
     - ``evidence_f1``: mean over samples of the F1 of cited against true source lines, all true lines counted, also
       those that did not fit the prompt.
     - ``names_entity``: the sentence names the entity, as a whole word; samples without one are left out of the mean.
-    - ``confident_error``: category wrong with a probability of 0.8 or more (lower is better).
+    - ``confident_error``: category wrong with a probability of 0.8 or more (lower is better); only where any answer
+      states a probability, so that rules do not look best at it.
     """
     wanted = [str(example.output["category"]) for example in examples]
     given = [str(p.output["category"]) if p.output else "" for p in predictions]
@@ -34,6 +35,7 @@ def score(examples: Sequence[Example], predictions: Sequence[Prediction]) -> dic
         float(a != b and p.confidence is not None and p.confidence >= _CONFIDENT)
         for a, b, p in zip(wanted, given, predictions, strict=True)
     ]
+    stated = any(p.confidence is not None for p in predictions)
 
     def macro_f1(positions: Sequence[int]) -> float:
         return _macro_f1([(wanted[i], given[i]) for i in positions])
@@ -47,7 +49,7 @@ def score(examples: Sequence[Example], predictions: Sequence[Prediction]) -> dic
         "category_macro_f1": _corpus(macro_f1, len(examples)),
         "evidence_f1": _mean(evidence),
         "names_entity": _corpus(entity, len(examples)),
-        "confident_error": _mean(confident, higher_is_better=False),
+        **({"confident_error": _mean(confident, higher_is_better=False)} if stated else {}),
     }
 
 

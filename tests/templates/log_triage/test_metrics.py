@@ -70,7 +70,6 @@ def test_an_answer_that_does_not_parse_is_wrong_everywhere() -> None:
         "category_macro_f1": 0,
         "evidence_f1": 0,
         "names_entity": 0,
-        "confident_error": 0,
     }
 
 
@@ -97,10 +96,11 @@ def test_samples_without_an_entity_are_left_out_of_the_mean() -> None:
 
 def test_a_confident_error_is_a_wrong_category_with_high_probability() -> None:
     wrong = "type_error"
-    for confidence, counted in ((0.8, 1), (0.79, 0), (None, 0)):
+    for confidence, counted in ((0.8, 1), (0.79, 0)):
         assert value("confident_error", sample(), said(wrong, confidence=confidence)) == counted
     assert value("confident_error", sample(), said(confidence=0.99)) == 0
-    assert not score([sample()], [said()])["confident_error"].higher_is_better
+    assert not score([sample()], [said(confidence=0.5)])["confident_error"].higher_is_better
+    assert "confident_error" not in score([sample()], [said(wrong)]), "rules state no probability"
 
 
 _LABEL = st.sampled_from(CATEGORIES[:5])
