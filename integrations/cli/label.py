@@ -48,8 +48,8 @@ def label(
         typer.Option(
             "--model",
             "-m",
-            help="Model version or alias to answer with the reference, as a stack, or 'rules' for the reference alone "
-            "[default: the stack if its gate passed, else the reference]",
+            help="Model version or alias that answers together with the reference (see above), or 'rules' for the "
+            "reference alone [default: both if their gate passed, else the reference]",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -60,6 +60,9 @@ def label(
 
     A label is applied only where it was right often enough before (the settings' min_precision); what is less sure is
     only suggested. With --json and FILE each ticket is one line.
+
+    The reference, a linear model fitted on your labelled tickets, answers at once. Its stack with a tuned language
+    model mixes the probabilities of both, and answers once `understudy evaluate` has shown that it is better.
     """
     from understudy.core.errors import BadInput
 
@@ -79,8 +82,11 @@ def label(
 
 def _answers(settings: Settings, tickets: list[Incoming], model: str | None) -> list[Answer]:
     from understudy.core.pack import RULES
+    from understudy.core.registry import Registry
     from understudy.integrations.labelling import label_all, labeller_of, stack_engine
 
+    if model not in (None, RULES, "reference", "stack"):
+        Registry(Path(settings.registry)).get(model)  # before anything is fitted for a model that is not there
     labeller = labeller_of(settings, lambda text: stderr().print(f"[dim]{text}[/dim]"))
     stack = labeller.card.stack
     if model in (RULES, "reference") or (model is None and not (stack and stack.served)):

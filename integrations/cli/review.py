@@ -66,7 +66,8 @@ def review(
 ) -> None:
     """Review a patch and say what was read of it and what was not.
 
-    No comments is an answer, too: "No issues found". A patch of which nothing could be read is an error.
+    No comments is an answer, too: "No issues found". So is a patch of which nothing is for review, such as images: it
+    says what was left out. One that cannot be read is an error.
     """
     from understudy.templates.code_review.diff.source import open_patch
     from understudy.templates.code_review.packing import pack_patch
@@ -79,6 +80,8 @@ def review(
 
     if sheet is not None:
         check_new(sheet)
+        if not sheet.parent.is_dir():
+            raise BadInput(f"{sheet.parent} is no folder, so --sheet cannot be written there; make it first")
     if file is not None and diff is not None:
         raise BadInput(f"two patches are named, {file} and {diff}; give one of them")
     if sum((as_json, as_markdown, as_sarif, as_rdjson)) > 1:

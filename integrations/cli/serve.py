@@ -60,8 +60,8 @@ def _serve_github(settings: Settings, arguments: list[str], host: str, port: int
     _check_port(host, port)
     place = place_of(Path(settings.registry), os.environ)
     log_to_stderr(known.private_key, known.webhook_secret, urlsplit(place).password or "")
-    login = App(known.app_id, known.private_key, known.url).login
     queue = Queue(place)
+    login = App(known.app_id, known.private_key, known.url).login
     order = Order(
         name=f"{socket.gethostname()}:{port}",
         app_id=known.app_id,

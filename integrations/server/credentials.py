@@ -114,9 +114,11 @@ class App:
                 except ServiceError as error:
                     if error.status not in (401, 404):
                         raise
+                    named = "UNDERSTUDY_GITHUB_APP_ID and UNDERSTUDY_GITHUB_PRIVATE_KEY"
+                    if error.status == 404 and self._url != API:  # what any server says of a path it does not have
+                        named += f", and at GITHUB_API_URL: {self._url} must be the root of GitHub's API (.../api/v3)"
                     raise ServiceError(
-                        f"GitHub does not know the App {self._app_id} by this private key: look at "
-                        "UNDERSTUDY_GITHUB_APP_ID and UNDERSTUDY_GITHUB_PRIVATE_KEY",
+                        f"GitHub does not know the App {self._app_id} by this private key: look at {named}",
                         error.status,
                     ) from None
             return self._login

@@ -68,13 +68,14 @@ class Keeper:
     async def stop(self) -> None:
         """Let the worker finish what is in hand, within the settings' time."""
         self._stopping = True
-        process = self._process
+        process, seconds = self._process, self._order.settings.serve.stop_seconds
         if process is None or process.returncode is not None:
             return
+        log.info("told to stop: no delivery is taken any more, and what is in hand has %g s to end", seconds)
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), self._order.settings.serve.stop_seconds + 5)
+            await asyncio.wait_for(process.wait(), seconds + 5)
         except asyncio.TimeoutError:
             with suppress(ProcessLookupError):
                 process.kill()
@@ -117,3 +118,4 @@ async def _both(server: uvicorn.Server, keeper: Keeper) -> None:
         keeping.cancel()
         with suppress(asyncio.CancelledError):
             await keeping
+        log.info("stopped")

@@ -60,7 +60,7 @@ class Queue:
             self.ledger = RedisLedger(client)
             self.huey = RedisHuey(_NAME, connection_pool=client.connection_pool, results=False, serializer=_Json())
         else:
-            Path(place).parent.mkdir(parents=True, exist_ok=True)
+            Path(place).parent.mkdir(0o700, parents=True, exist_ok=True)  # plans that wait hold what models wrote
             self.ledger = SqliteLedger(Path(place))
             self.huey = SqliteHuey(_NAME, filename=place, timeout=30, results=False, serializer=_Json())
 
@@ -82,7 +82,7 @@ class Queue:
 
 def _redis(url: str) -> Redis:
     from redis import ConnectionError as Unreached
-    from redis import Redis
+    from redis import Redis, TimeoutError
     from redis.backoff import ExponentialBackoff
     from redis.retry import Retry
 
@@ -93,11 +93,18 @@ def _redis(url: str) -> Redis:
         client.ping()
     except ValueError as error:
         raise BadInput(f"UNDERSTUDY_QUEUE_URL is no address of Redis: {error}") from None
-    except Unreached:
+    except (Unreached, TimeoutError):
         raise Unavailable("Redis cannot be reached at UNDERSTUDY_QUEUE_URL") from None
     return client
 
 
 def place_of(registry: Path, environment: Mapping[str, str]) -> str:
-    """Return where the queue is: ``UNDERSTUDY_QUEUE_URL``, else a file below the registry."""
-    return environment.get(QUEUE_URL) or str(registry.resolve() / "serve" / "queue.db")
+    """Return where the queue is: ``UNDERSTUDY_QUEUE_URL``, else a file below the registry.
+
+    Raises:
+        BadInput: the variable holds no address.
+    """
+    url = environment.get(QUEUE_URL)
+    if url and "://" not in url:
+        raise BadInput(f"{QUEUE_URL} is no address of Redis, such as redis://127.0.0.1:6379/0")
+    return url or str(registry.resolve() / "serve" / "queue.db")

@@ -74,7 +74,7 @@ class Head:
 
     def probabilities(self, indices: NDArray[np.int32], values: Array, project: int) -> Array:
         """Return one probability per label: they sum to 1 in a ``single`` group, each stands alone in a ``multi``."""
-        scores = values @ self.weights[project, indices] + self.bias
+        scores = values @ self.weights[project].take(indices, axis=0) + self.bias
         if self.mode == "multi":
             return np.asarray(1 / (1 + np.exp(-np.clip(scores, -60, 60))), dtype=np.float32)
         powers = np.exp(scores - scores.max())

@@ -145,6 +145,8 @@ def test_an_adapter_learns_on_with_the_whole_shape_it_was_made_with(
     stages: Callable[[TrainSettings], Stages],
 ) -> None:
     _, start = stages(settings_of(method, **{method: made}))("sft", Start(base))
+    assert start.version is not None
+    start.version.settings["train"]["what_an_older_understudy_knew"] = 1
     with pytest.raises(BadInput, match=r"with other settings; set train.method and its section as they were"):
         prepared_model(start, settings_of(method, **{method: asked}), CPU)
     with pytest.raises(BadInput, match="with other settings"):

@@ -107,7 +107,6 @@ def test_bad_input_is_one_sentence_and_exit_code_2(ready: Cli) -> None:
     assert "nowhere.jsonl cannot be read" in ready.refused("label", "--file", "nowhere.jsonl")
     assert "give either --title" in ready.refused("label")
     assert "give either --title" in ready.refused("label", "--title", "x", "--file", "y.jsonl")
-    assert "match 'gpt': none" in ready.refused("label", "--title", "x", "--model", "gpt")
     assert "promote a model version first" in ready.refused(
         "label", "--title", "x", "-m", "bug-classification@champion"
     )
@@ -116,6 +115,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(ready: Cli) -> None:
 
 def test_without_a_dataset_the_sentence_says_what_to_run(cli: Cli) -> None:
     assert "run `understudy demo bug-classification`" in cli.refused("label", "--title", "x")
+    assert "match 'gpt': none" in cli.refused("label", "--title", "x", "--model", "gpt")
 
 
 def test_a_damaged_labeller_is_a_sentence_and_is_left_alone(ready: Cli) -> None:

@@ -93,6 +93,7 @@ def test_what_cannot_be_reviewed_ends_with_2_and_one_sentence(cli: Cli, data: by
 
 def test_a_missing_file_and_two_forms_at_once_are_usage_errors(cli: Cli) -> None:
     assert "cannot be read" in cli("review", "--diff", "none.diff").complaint
+    assert "made is no folder" in cli("review", "--sheet", "made/sheet.csv", stdin=PATCH).complaint
     assert "choose one of" in cli("review", "--json", "--sarif", stdin=PATCH).complaint
     assert "there is no dataset of code-review" in cli(
         "review", "--calibrate", "--set", "pack=code-review"

@@ -299,6 +299,9 @@ def test_told_to_stop_it_finishes_what_is_in_hand_and_a_power_cut_loses_nothing(
         assert server.process is not None
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(60) == 0
+        assert "told to stop" in server.text() and server.text().rstrip().endswith("stopped")
+    (kept,) = tmp_path.rglob("queue.db")
+    assert kept.parent.stat().st_mode & 0o077 == 0
     assert {one.number for one in fake.repo.review_comments} == {1, 2}
     with Server(fake, tmp_path) as server:
         for pull in pulls[2:]:
@@ -375,6 +378,12 @@ def test_a_taken_port_an_unknown_app_and_no_network_end_it_at_once(fake: FakeGit
     given = {**variables(fake), "UNDERSTUDY_GITHUB_APP_ID": "6"}
     done = serve(tmp_path, given, "--github", "--port", str(free_port()))
     assert (done.returncode, "does not know the App 6 by this private key" in done.stderr) == (4, True)
+    given = {**variables(fake), "GITHUB_API_URL": f"{fake.url}/nowhere"}
+    done = serve(tmp_path, given, "--github", "--port", str(free_port()))
+    assert (done.returncode, "nowhere must be the root of GitHub's API" in done.stderr) == (4, True)
+    given["UNDERSTUDY_QUEUE_URL"] = f"redis://127.0.0.1:{free_port()}/0"
+    done = serve(tmp_path, given, "--github", "--port", str(free_port()))
+    assert (done.returncode, "Redis cannot be reached" in done.stderr) == (4, True), "before GitHub is asked"
 
 
 def test_the_key_may_come_from_a_file(fake: FakeGitHub, tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ def test_a_ticket_between_two_labels_is_only_suggested(labeller: Labeller) -> No
 
 
 def test_too_little_text_asks_for_more_instead_of_guessing(labeller: Labeller) -> None:
-    for title, body in (("crash", ""), ("", None), ("", "<div></div>"), ("🔥", "👍👍")):
+    unfilled = "### What happened?\n<!-- a clear description -->\n_No response_\n### Version\n- [ ] I searched"
+    for title, body in (("crash", ""), ("", None), ("", "<div></div>"), ("🔥", "👍👍"), ("Bug", unfilled)):
         found = ask(labeller, title, body)
         assert found.needs_info and found.abstained and not any(one.applied for one in found.labels)
 

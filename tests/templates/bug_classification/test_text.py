@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from understudy.templates.bug_classification.features import _tokens, _without_code
 from understudy.templates.bug_classification.text import CUT, fit_body, needs_info, own_words, plain_body
 
 TEMPLATE = """<!-- Thanks for filing! Please search first. -->
@@ -92,3 +95,11 @@ def test_head_and_tail_are_kept() -> None:
 def test_hostile_markup_takes_no_quadratic_time() -> None:
     for piece in ("<!--", "<a ", "**", "- [ ] ", "```", "Field:\n", "# ", "_no ", "<" * 10):
         assert own_words("t", plain_body(piece * 200_000)) >= 0
+
+
+@given(st.text(st.characters(codec="ascii") | st.sampled_from("`?!é🙂\x85"), max_size=80))
+def test_the_fast_ways_to_read_a_text_find_what_the_expressions_would(text: str) -> None:
+    token = re.compile(r"\w+|[?!]")
+    assert _tokens(text) == token.findall(text)
+    folded = re.sub(r"(?s)```.*?(?:```|\Z)", " codeblock ", text)
+    assert _without_code(text) == folded
