@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from understudy.core.files import canonical_json, sha256_bytes, write_json
-from understudy.core.ranks import first, gathered
+from understudy.core.ranks import count, first, gathered, once
 
-__all__ = ["References", "as_it_began", "forget_copy"]
+__all__ = ["References", "as_it_began", "forget_copy", "seen_by_all"]
 
 
 def as_it_began(model: Any, *, fresh: bool) -> AbstractContextManager[Any]:
@@ -26,6 +26,20 @@ def forget_copy(model: Any) -> None:
     """Delete TRL's copy of a continued adapter; its log-probabilities, which are known by now, are all we need."""
     if "ref" in getattr(model, "peft_config", {}):
         model.delete_adapter("ref")
+
+
+def seen_by_all(dataset: Any, folder: Path) -> Any:
+    """Return ``dataset`` from a folder that all processes see, if there are several.
+
+    In TRL the first of them writes the reference's figures beside the dataset's file, and the others read them there;
+    without a file that is a temporary folder of its own for each.
+    """
+    from datasets import load_from_disk
+
+    if count() == 1:
+        return dataset
+    once(lambda: dataset.save_to_disk(str(folder)))
+    return load_from_disk(str(folder))
 
 
 class References:

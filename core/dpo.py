@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy.core._prefix_sharing import Scorer, refusal
-from understudy.core._references import References, forget_copy
+from understudy.core._references import References, forget_copy, seen_by_all
 from understudy.core._running import Outcome, callbacks, conclude, finished_outcome, grouped_loader, run, run_arguments
 from understudy.core._watching import Event, not_a_number
 from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
 from understudy.core.preferences import PairRow
 from understudy.core.preflight import check_rows
-from understudy.core.ranks import count, once
+from understudy.core.ranks import once
 from understudy.core.rows import IGNORE, answer_row
 from understudy.core.runs import stage_settings
 from understudy.core.settings import PreferenceSettings, TrainSettings
@@ -89,8 +89,8 @@ def train_dpo(
         model=model,
         args=_config(settings, preference, hardware, folder, len(training)),
         data_collator=_collator(rows, int(tokenizer.pad_token_id)),
-        train_dataset=_seen_by_all(_dataset(rows, range(len(training)), store), folder / "pairs" / "train"),
-        eval_dataset=_seen_by_all(_dataset(rows, range(len(training), len(rows)), store), folder / "pairs" / "eval"),
+        train_dataset=seen_by_all(_dataset(rows, range(len(training)), store), folder / "pairs" / "train"),
+        eval_dataset=seen_by_all(_dataset(rows, range(len(training), len(rows)), store), folder / "pairs" / "eval"),
         processing_class=tokenizer,
         peft_config=adapter,
         callbacks=callbacks(settings, folder, on_event, RATE),
@@ -149,20 +149,6 @@ def _dataset(rows: Sequence[PairRow], numbers: range, store: References) -> Any:
             "reference": [store.key(row.prompt, row.chosen, row.rejected) for row in chosen],
         }
     )
-
-
-def _seen_by_all(dataset: Any, folder: Path) -> Any:
-    """Return ``dataset`` from a folder that all processes see, if there are several.
-
-    In TRL the first of them writes the reference's figures beside the dataset's file, and the others read them there;
-    without a file that is a temporary folder of its own for each.
-    """
-    from datasets import load_from_disk
-
-    if count() == 1:
-        return dataset
-    once(lambda: dataset.save_to_disk(str(folder)))
-    return load_from_disk(str(folder))
 
 
 def _collator(rows: Sequence[PairRow], pad: int) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:

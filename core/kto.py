@@ -1,7 +1,8 @@
 """Kahneman-Tversky optimisation (arXiv 2402.01306) for lone thumbs: TRL's trainer, configured, fed and watched.
 
 TRL estimates how far the model has moved from answers given to other prompts, its neighbours in a batch. Which answers
-are neighbours is fixed here once for the whole run, so that the reference can be scored once.
+are neighbours is fixed here once for the whole run, so that the reference can be scored once; they may stand in the
+batch of another process.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy.core._prefix_sharing import Scorer
-from understudy.core._references import References, as_it_began, forget_copy
+from understudy.core._references import References, as_it_began, forget_copy, seen_by_all
 from understudy.core._running import Outcome, callbacks, conclude, finished_outcome, run, run_arguments
 from understudy.core._watching import Event, check_finite
 from understudy.core.dpo import RATE
@@ -19,6 +20,7 @@ from understudy.core.errors import BadInput
 from understudy.core.hardware import Hardware
 from understudy.core.preferences import ThumbRow
 from understudy.core.preflight import check_rows
+from understudy.core.ranks import count, once
 from understudy.core.rows import IGNORE, answer_row
 from understudy.core.runs import stage_settings
 from understudy.core.settings import PreferenceSettings, TrainSettings
@@ -48,7 +50,7 @@ def train_kto(
         BadInput: no rows, all of one kind, batches of one row, or the loss is no longer a number.
     """
     _refuse(training, validation, train)
-    done = finished_outcome(folder)
+    done = once(lambda: finished_outcome(folder))
     if done is not None:
         return done
     from transformers import set_seed
@@ -58,8 +60,9 @@ def train_kto(
     model, adapter = prepared_model(start, settings, hardware)
     rows = [*training, *validation]
     check_rows((answer_row(row.prompt, row.answer, row.id) for row in rows), model, tokenizer, settings.max_length)
-    others = _neighbours(len(training), settings.batch_size)
-    others += [len(training) + number for number in _neighbours(len(validation), settings.batch_size)]
+    together = settings.batch_size * count()
+    others = _neighbours(len(training), together)
+    others += [len(training) + number for number in _neighbours(len(validation), together)]
     store = References(references, start.revision, f"kto bf16={hardware.bf16}")
     trainer = _trainer_class()(
         rows,
@@ -69,8 +72,10 @@ def train_kto(
         model=model,
         args=_config(settings, preference, hardware, folder, len(training)),
         data_collator=_collator(rows, others, int(tokenizer.pad_token_id)),
-        train_dataset=_dataset(rows, others, range(len(training)), store),
-        eval_dataset=_dataset(rows, others, range(len(training), len(rows)), store),
+        train_dataset=seen_by_all(_dataset(rows, others, range(len(training)), store), folder / "rows" / "train"),
+        eval_dataset=seen_by_all(
+            _dataset(rows, others, range(len(training), len(rows)), store), folder / "rows" / "eval"
+        ),
         processing_class=tokenizer,
         peft_config=adapter,
         callbacks=callbacks(settings, folder, on_event, RATE),

@@ -89,7 +89,7 @@ def check_memory(base: Base, settings: TrainSettings, hardware: Hardware) -> Har
     """
     free = _free(hardware)
     need = need_of(base, settings, hardware)
-    told = f"memory: needs about {_gib(need.total)} ({_gib(need.weights)} of it for certain)"
+    told = f"memory: needs about {_gib(need.total)} ({_gib(need.weights)} of it for certain) beside libraries and data"
     if free is None:
         return replace(hardware, reasons=(*hardware.reasons, told))
     here = "this GPU" if hardware.device == "cuda" else "this machine"

@@ -82,7 +82,7 @@ def prefer(
     gather = _Gather(settings, pack, splits, start, hardware, maker, on_progress, resume)
     if stage == "dpo":
         return _tuned(stage, gather, once(gather.pairs), maker.pair, train_dpo, dataset, on_event)
-    training, validation = gather.thumbs()
+    training, validation = once(gather.thumbs)
     # Answers are grouped into batches in this order, and both kinds belong into each.
     random.Random(settings.train.seed).shuffle(training)
     return _tuned(stage, gather, (training, validation), maker.thumb, train_kto, dataset, on_event)

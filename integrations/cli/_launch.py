@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "launch", "launched"]
 
-_APART = {"dpo": "the reference's figures are kept by whole models", "sft": ""}
+_WHOLE = "the reference's figures are kept by whole models"
+_APART = {"sft": "", "dpo": _WHOLE, "kto": _WHOLE}
 """Stages that several processes can share, with why they want whole weights in each, if they do."""
 
 
@@ -29,7 +30,7 @@ def check(file_or_preset: str, stage: str) -> None:
 
     path_of(file_or_preset)
     if stage not in _APART:
-        raise BadInput(f"--stage {stage} compares answers within a batch, so it is for one process: leave --launch out")
+        raise BadInput(f"--stage {stage} compares answers that one process draws: leave --launch out")
 
 
 def launch(file_or_preset: str, stage: str, settings: Settings, arguments: Sequence[str]) -> None:

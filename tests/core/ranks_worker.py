@@ -9,7 +9,8 @@ from pathlib import Path
 from understudy.core.bases import load_model, load_tokenizer, resolve_base
 from understudy.core.dpo import train_dpo
 from understudy.core.hardware import Hardware
-from understudy.core.preferences import PairRow
+from understudy.core.kto import train_kto
+from understudy.core.preferences import PairRow, ThumbRow
 from understudy.core.ranks import Asked, first, join, started
 from understudy.core.rows import answer_row
 from understudy.core.settings import PreferenceSettings, TrainSettings
@@ -19,13 +20,20 @@ from understudy.core.starts import Start
 CPU = Hardware("cpu", False, 1, ())
 
 
-def main(stage: str, base_folder: str, batch: str, folder: str) -> None:
-    """Train ``stage`` for two epochs of 32 rows with unequal lengths, or ``save`` an adapter without training."""
+STAGES = ("sft", "dpo", "kto")
+
+
+def main(base_folder: str, batch: str, folder: str) -> None:
+    """Train every stage for two epochs of 32 rows with unequal lengths, and ``save`` an adapter without training."""
     if started() > 1:
         join(Asked("test", "ddp", started(), cpu=True))
-    if stage == "save":
-        save(Path(base_folder), Path(folder))
-        return
+    for stage in STAGES:
+        train(stage, base_folder, batch, Path(folder) / stage)
+    save(Path(base_folder), Path(folder) / "save")
+
+
+def train(stage: str, base_folder: str, batch: str, run: Path) -> None:
+    """Train one stage; a step has ``batch`` rows in each process."""
     base = resolve_base(base_folder)
     tokenizer = load_tokenizer(base)
     rng = random.Random(5)
@@ -44,14 +52,18 @@ def main(stage: str, base_folder: str, batch: str, folder: str) -> None:
             "batch_size": int(batch),
         }
     )
-    start, run = Start(base), Path(folder)
+    start = Start(base)
     if stage == "sft":
         made = [answer_row(prompt, answer, str(n)) for n, (prompt, answer, _) in enumerate(rows)]
         train_sft(start, tokenizer, made[:32], made[32:], settings, CPU, run)
         return
+    preference, kept = PreferenceSettings(epochs=2, learning_rate=1e-2), run.parent / "references"
+    if stage == "kto":
+        thumbs = [ThumbRow(str(n), prompt, answer, n % 3 == 0) for n, (prompt, answer, _) in enumerate(rows)]
+        train_kto(start, tokenizer, thumbs[:32], thumbs[32:], settings, preference, CPU, run, kept)
+        return
     pairs = [PairRow(str(n), *row) for n, row in enumerate(rows)]
-    preference = PreferenceSettings(epochs=2, learning_rate=1e-2)
-    train_dpo(start, tokenizer, pairs[:32], pairs[32:], settings, preference, CPU, run, run.parent / "references")
+    train_dpo(start, tokenizer, pairs[:32], pairs[32:], settings, preference, CPU, run, kept)
 
 
 def save(base: Path, folder: Path) -> None:

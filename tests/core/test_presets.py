@@ -24,7 +24,7 @@ from understudy.core.sft import train_sft
 from understudy.core.starts import Start
 from understudy.core.tuning.loading import load_merged, load_tuned
 
-from .tiny import tiny_base
+from .tiny import EACH_METHOD, tiny_base
 
 CPU = Hardware("cpu", False, 1, ())
 TYPES = sorted({preset.model_type for preset in PRESETS.values()})
@@ -52,7 +52,7 @@ def test_presets_name_hub_models_of_every_family() -> None:
 
 
 @pytest.mark.parametrize("model_type", TYPES)
-@pytest.mark.parametrize("method", ["lora", "adapter", "ia3", "prefix"])
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_every_architecture_is_tuned_saved_loaded_merged_and_answers(
     method: Method, model_type: str, toy: Pack, toy_example: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -71,7 +71,7 @@ def test_every_architecture_is_tuned_saved_loaded_merged_and_answers(
     assert outcome.events[-1].steps == 1
     assert outcome.checks["reload_difference"] < 1e-3
     tuned = load_tuned(base, outcome.folder, settings, CPU, dtype="float32")
-    if method in ("lora", "ia3"):
+    if method in ("lora", "qlora", "ia3"):
         assert outcome.checks["merge_difference"] < 1e-2
         assert type(load_merged(base, outcome.folder, settings, CPU)) is type(load_model(base))
     engine = LocalEngine(tuned, tokenizer)

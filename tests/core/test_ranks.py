@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from understudy.core.ranks import by_length
 
-from .ranks_worker import main
+from .ranks_worker import STAGES, main
 from .tiny import tiny_base
 
 _WORKER = str(Path(__file__).with_name("ranks_worker.py"))
@@ -23,19 +23,22 @@ _TOGETHER = 1e-5
 """Largest difference of a loss or a weight: float32 sums in another order, over eight steps."""
 
 
-def train(stage: str, folder: Path, batch: int) -> Path:
-    """Train in two processes and return the run's folder."""
-    run = folder / f"two-{batch}"
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs of one process in ``alone``, those of two with the same rows a step in ``two``; all else is shared."""
+    folder = tmp_path_factory.mktemp("ranks")
+    base = str(tiny_base(folder / "base", "llama"))
+    main(base, "8", str(folder / "alone"))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     done = subprocess.run(
-        [*launcher, _WORKER, stage, folder / "base", str(batch), run],
+        [*launcher, _WORKER, base, "4", folder / "two"],
         env=os.environ | {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return run
+    return folder
 
 
 def events(run: Path) -> list[dict[str, Any]]:
@@ -56,22 +59,17 @@ def same(one: Path, other: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["sft", "dpo"])
-def test_two_processes_learn_what_one_learns_from_the_same_rows_a_step(stage: str, tmp_path: Path) -> None:
-    tiny_base(tmp_path / "base", "llama")
-    main(stage, str(tmp_path / "base"), "8", str(tmp_path / "alone"))
-    same(tmp_path / "alone", train(stage, tmp_path, 4))
+@pytest.mark.parametrize("stage", STAGES)
+def test_two_processes_learn_what_one_learns_from_the_same_rows_a_step(stage: str, folder: Path) -> None:
+    same(folder / "alone" / stage, folder / "two" / stage)
 
 
 @pytest.mark.slow
-def test_an_adapter_saved_from_shards_is_the_adapter_and_nothing_else(tmp_path: Path) -> None:
-    tiny_base(tmp_path / "base", "llama")
-    main("save", str(tmp_path / "base"), "", str(tmp_path / "alone"))
-    divided = train("save", tmp_path, 1)
-    ours, others = (load_file(folder / "adapter_model.safetensors") for folder in (divided, tmp_path / "alone"))
+def test_an_adapter_saved_from_shards_is_the_adapter_and_nothing_else(folder: Path) -> None:
+    ours, others = (load_file(folder / name / "save" / "adapter_model.safetensors") for name in ("two", "alone"))
     assert ours.keys() == others.keys() and all("lora_" in name for name in ours)
     assert all(torch.equal(weight, others[name]) for name, weight in ours.items())
-    assert not list(divided.glob("model*"))
+    assert not list((folder / "two" / "save").glob("model*"))
 
 
 def test_the_order_of_rows_depends_on_seed_and_epoch_alone_and_neighbours_are_alike() -> None:

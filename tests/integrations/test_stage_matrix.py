@@ -21,6 +21,7 @@ grpo.judged = vowels
 """
 """Rewards what a model can reach that has seen a dozen examples; none of its answers parses."""
 SMALL = (
+    "pack=bug-classification",
     "train.epochs=1",
     "train.batch_size=4",
     "evaluate.max_new_tokens=8",
@@ -30,7 +31,7 @@ SMALL = (
     "reward.watched=1",
     "reward.epochs=1",
     "reward.generations=2",
-    "reward.max_new_tokens=160",
+    "reward.max_new_tokens=48",
 )
 WIDTH = {
     "lora": ["train.lora.rank=4"],
@@ -43,7 +44,7 @@ WIDTH = {
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dozen")
-    ran = Cli(folder)("data", "build", "--set", "data.max_examples=12")
+    ran = Cli(folder)("data", "build", "--set", "pack=bug-classification", "--set", "data.max_examples=12")
     assert ran.code == 0, ran.err
     return folder / ".understudy"
 

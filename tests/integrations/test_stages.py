@@ -61,7 +61,7 @@ def test_what_is_not_there_is_refused_before_a_library_for_models_is_read(with_d
         "--resume last": "begun there, the last one first: none",
         "--resume last --launch cpu": "begun there, the last one first: none",
         "--launch bogus": "'bogus' is no file and not one of cpu, ddp",
-        "--launch cpu --stage grpo": "it is for one process",
+        "--launch cpu --stage grpo": "answers that one process draws",
         "--set preference.sources=[]": "must not both be empty",
     }
     said, read = with_data.refusals(*words)
