@@ -144,6 +144,10 @@ class Server:
     def text(self) -> str:
         return self.log.read_text("utf-8", "replace")
 
+    def says(self, sentence: str, times: int = 1) -> None:
+        """Wait for the log to hold a sentence; a delivery's end is noted in the ledger first, then in the log."""
+        wait_for(lambda: self.text().count(sentence) >= times, 60, self.text)
+
     def healthy(self) -> bool:
         try:
             return self.get("/health")[0] == 200
