@@ -298,7 +298,7 @@ def test_told_to_stop_it_finishes_what_is_in_hand_and_a_power_cut_loses_nothing(
         wait_for(lambda: server.metric('understudy_jobs{state="running"}') == 2, 30, server.text)
         assert server.process is not None
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(60) == 0
+        assert server.process.wait(120) == 0
         assert "told to stop" in server.text() and server.text().rstrip().endswith("stopped")
     (kept,) = tmp_path.rglob("queue.db")
     assert kept.parent.stat().st_mode & 0o077 == 0
