@@ -35,7 +35,7 @@ SMALL = (
 )
 WIDTH = {
     "lora": ["train.lora.rank=4"],
-    "qlora": ["train.qlora.rank=4"],
+    "qlora": ["train.lora.rank=4"],
     "prefix": ["train.prefix.tokens=4"],
     "adapter": ["train.adapter.width=4"],
 }
