@@ -43,9 +43,7 @@ def read_numbered_lines(path: Path, convert: Callable[[dict[str, Any], int], T])
             broken.append((number, _reason(error)))
     if broken:
         number, reason = broken[0]
-        raise BadInput(
-            f"{path}, line {number}: {reason} ({len(broken)} of {total} lines are broken; nothing was written)"
-        )
+        raise BadInput(f"{path}, line {number}: {reason} ({len(broken)} of {total} lines are broken; none was used)")
     if not values:
         raise BadInput(f"{path}: has no lines; one JSON object per line is expected")
     return values

@@ -7,6 +7,7 @@ gives its memory back and ends with :func:`conclude`.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from understudy.core._watching import Event, last_checkpoint, overfitting, read_
 from understudy.core.files import write_json
 from understudy.core.golden import write_golden
 from understudy.core.hardware import Hardware, keep_memory
-from understudy.core.ranks import by_length, confirm, first, once, whole
+from understudy.core.ranks import by_length, confirm, count, first, once, whole
 from understudy.core.rows import Row
 from understudy.core.settings import TrainSettings
 from understudy.core.starts import Start
@@ -77,6 +78,7 @@ def run_arguments(settings: TrainSettings, hardware: Hardware, folder: Path, row
         folder: for checkpoints.
         rows: training rows, which decide how often the loss is logged.
     """
+    steps = settings.epochs * math.ceil(rows / (settings.batch_size * settings.gradient_accumulation * count()))
     return {
         "output_dir": str(folder),
         "num_train_epochs": settings.epochs,
@@ -84,7 +86,7 @@ def run_arguments(settings: TrainSettings, hardware: Hardware, folder: Path, row
         "per_device_train_batch_size": settings.batch_size,
         "per_device_eval_batch_size": settings.batch_size,
         "gradient_accumulation_steps": settings.gradient_accumulation,
-        "warmup_steps": settings.warmup,
+        "warmup_steps": settings.warmup if settings.warmup * steps >= 1 else 0,  # a run of one step would learn nothing
         "lr_scheduler_type": "cosine",
         "weight_decay": settings.weight_decay,
         "train_sampling_strategy": "group_by_length",

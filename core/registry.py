@@ -34,7 +34,7 @@ from understudy.core.lock import exclusive
 from understudy.core.objects import ObjectStore
 from understudy.core.records import ModelVersion, Problem, Stage
 
-__all__ = ["CHAMPION", "Registry"]
+__all__ = ["CHAMPION", "Registry", "require_pass"]
 
 CHAMPION = "champion"
 """The alias that serving uses unless told otherwise."""
@@ -159,7 +159,8 @@ class Registry:
             found = [reference]
         if len(found) != 1:
             known = ", ".join(found or self._ids()) or "none"
-            raise BadInput(f"{len(found) or 'no'} model versions in {self.root} match {reference!r}: {known}")
+            which = f"{len(found)} model versions in {self.root} begin with" if found else f"{self.root} has no version"
+            raise BadInput(f"{which} {reference!r}; there are: {known}")
         return self._read(found[0])
 
     def list(self, pack: str | None = None) -> _Versions:
@@ -196,7 +197,7 @@ class Registry:
         if report is None and force_reason is None:
             raise BadInput(f"{version.id} needs a passing evaluation report to be promoted; run `understudy evaluate`")
         if report is not None and force_reason is None:
-            _require_pass(report, version)
+            require_pass(report, version)
         self.materialise(version)
         with _disk(self.root), self._lock():
             before = self.aliases.read(version.pack, alias)
@@ -339,8 +340,12 @@ def _holds(folder: Path, version: ModelVersion) -> bool:
     )
 
 
-def _require_pass(path: Path, version: ModelVersion) -> None:
-    """Refuse a report that is not this version's, or that did not pass."""
+def require_pass(path: Path, version: ModelVersion) -> None:
+    """Refuse a report that is not this version's, or that did not pass.
+
+    Raises:
+        BadInput: it is neither.
+    """
     try:
         if path.stat().st_size > _REPORT_BYTES:
             raise BadInput(f"{path} is too large for an evaluation report")
@@ -355,6 +360,6 @@ def _require_pass(path: Path, version: ModelVersion) -> None:
         )
     if report.get("verdict") != "pass":
         raise BadInput(
-            f"{path}: the verdict on {version.id} is {report.get('verdict')!r}, not 'pass'; "
-            "improve the model, or force the promotion and say why"
+            f"{path}: the verdict on {version.id} is {report.get('verdict')!r}, not 'pass'; evaluate on more samples "
+            "where these did not decide it, improve the model, or force the promotion and say why"
         )

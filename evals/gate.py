@@ -13,6 +13,7 @@ from understudy.evals.statistics import Interval, non_inferior, samples_needed, 
 __all__ = ["GateSettings", "apply_gate", "decide"]
 
 _POWER = 0.8
+_REFERENCE = "reference"
 _WORTH = 0.05
 """Difference in right answers that is worth finding when none was seen at all."""
 
@@ -242,6 +243,21 @@ def _notes(report: Report, settings: GateSettings) -> list[str]:
         f"{report.arm(report.candidate).metrics[report.primary].value:.3f})"
         for one in report.comparisons
         if one.arm != settings.baseline and report.primary in one.deltas and _gain(report, one).value < 0
+    ]
+    free = next((one for one in report.comparisons if one.arm == _REFERENCE != settings.baseline), None)
+    if free is not None and _gain(report, free).value >= 0 and (_gain(report, free).low or 0) <= 0:
+        found.append(
+            f"note: {report.candidate} is not shown to be better than {_REFERENCE}, which needs no model: "
+            f"{_counted(free, settings)}"
+        )
+    usual = GateSettings()
+    found += [
+        f"note: the gate asked for {asked} {what} only, not for the usual {least}"
+        for what, asked, least in (
+            ("samples", settings.min_samples, usual.min_samples),
+            ("groups", settings.min_groups, usual.min_groups),
+        )
+        if asked < least
     ]
     if report.overlap is not None and report.overlap.forced:
         found.append("note: the test split overlaps training, and the evaluation was forced all the same")

@@ -127,7 +127,7 @@ def quiet_libraries() -> None:
     transformers.logging.disable_progress_bar()
     datasets.disable_progress_bars()
     os.environ.setdefault("TQDM_DISABLE", "1")  # TRL's bars know no other switch
-    for name in ("accelerate", "datasets", "torch"):
+    for name in ("accelerate", "bitsandbytes", "datasets", "torch", "trl"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(torch|transformers|trl|accelerate|peft)\b.*")
 

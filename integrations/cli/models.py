@@ -17,6 +17,7 @@ from understudy.integrations.cli._console import (
 )
 
 if TYPE_CHECKING:
+    from understudy.core.records import ModelVersion
     from understudy.core.registry import Registry
 
 __all__ = ["app"]
@@ -74,8 +75,27 @@ def promote(
         raise BadInput("--force needs --reason: say why in one sentence")
     written = registry.root / "reports" / version.id / "report.json"
     chosen = report or (written if written.exists() else None)
+    if chosen is not None and not force:
+        _check_verdict(chosen, version)
     state = registry.promote(version.id, alias, None if force else chosen, force_reason=reason if force else None)
     stdout().print(f"{state.pack}@{state.alias} -> {state.version} (revision {state.rev})")
+
+
+def _check_verdict(path: Path, version: ModelVersion) -> None:
+    """Refuse a report that does not let this version pass, or whose verdict does not follow from its own figures.
+
+    Raises:
+        BadInput: it is one of these, or no report.
+    """
+    from understudy.core.errors import BadInput
+    from understudy.core.registry import require_pass
+    from understudy.evals.gate import GateSettings, decide
+    from understudy.evals.report import read_report
+
+    require_pass(path, version)
+    report = read_report(path)
+    if report.gate is None or decide(report, GateSettings(**report.gate.settings)).verdict != report.verdict:
+        raise BadInput(f"{path}: the verdict does not follow from the report's own figures and gate; evaluate again")
 
 
 @app.command()

@@ -369,6 +369,14 @@ def test_activations_computed_twice_change_no_weight(
     assert same_weights(again, plain)
 
 
+def test_a_single_step_is_none_of_the_warm_up(run: Callable[..., Outcome], base: Base, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    only = run(tmp_path, epochs=1, batch_size=12)
+    before = load_file(Path(base.location) / "model.safetensors")
+    assert any(not weights(only)[name].equal(one) for name, one in before.items())
+
+
 def test_figures_go_to_tensorboard_too_and_a_library_that_is_not_there_is_named(
     run: Callable[..., Outcome], tmp_path: Path
 ) -> None:

@@ -59,7 +59,7 @@ def test_a_broken_line_of_an_import_is_named_and_counted(cli: Cli, tmp_path: Pat
     (tmp_path / "mine.jsonl").write_text(json.dumps(_example("a")) + "\n{broken\n" + json.dumps({"input": 1}) + "\n")
     said = cli.refused("data", "import", "mine.jsonl")
     assert "mine.jsonl, line 2" in said
-    assert "2 of 3 lines are broken; nothing was written" in said
+    assert "2 of 3 lines are broken; none was used" in said
 
 
 def test_an_import_of_hostile_names_is_shown_as_text(cli: Cli, tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from understudy.core.records import ModelVersion
 from understudy.core.registry import Registry
+from understudy.evals.gate import GateSettings, apply_gate
 
+from ..evals.test_gate import mostly, report
 from .conftest import Cli
 
 
@@ -37,8 +39,15 @@ def _register(folder: Path, content: str) -> ModelVersion:
 
 
 def _report(folder: Path, version: ModelVersion, verdict: str) -> Path:
+    arms = {
+        "pass": (mostly(0.9), mostly(0.6)),
+        "fail": (mostly(0.6), mostly(0.9)),
+        "inconclusive": (mostly(0.72), lambda at: (at * 31) % 100 < 66),
+    }[verdict]
+    made = apply_gate(report(150, *arms), GateSettings())
+    assert made.verdict == verdict
     path = folder / f"{verdict}.json"
-    path.write_text(json.dumps({"model_digest": version.digest, "verdict": verdict}))
+    path.write_text(made.model_copy(update={"model_digest": version.digest}).model_dump_json())
     return path
 
 
@@ -53,13 +62,20 @@ def test_without_a_report_nothing_is_promoted(cli: Cli, versions: list[ModelVers
 
 @pytest.mark.parametrize("verdict", ["fail", "inconclusive"])
 def test_a_report_that_did_not_pass_promotes_nothing(cli: Cli, versions: list[ModelVersion], verdict: str) -> None:
-    report = _report(cli.folder, versions[0], verdict)
-    assert f"{verdict!r}, not 'pass'" in cli.refused("models", "promote", versions[0].id, "--report", report)
+    sheet = _report(cli.folder, versions[0], verdict)
+    assert f"{verdict!r}, not 'pass'" in cli.refused("models", "promote", versions[0].id, "--report", sheet)
 
 
 def test_a_report_on_another_version_promotes_nothing(cli: Cli, versions: list[ModelVersion]) -> None:
-    report = _report(cli.folder, versions[1], "pass")
-    assert "is not a report on" in cli.refused("models", "promote", versions[0].id, "--report", report)
+    sheet = _report(cli.folder, versions[1], "pass")
+    assert "is not a report on" in cli.refused("models", "promote", versions[0].id, "--report", sheet)
+
+
+def test_a_verdict_that_somebody_wrote_into_a_report_promotes_nothing(cli: Cli, versions: list[ModelVersion]) -> None:
+    sheet = _report(cli.folder, versions[0], "inconclusive")
+    sheet.write_text(sheet.read_text().replace('"verdict":"inconclusive"', '"verdict":"pass"'))
+    said = cli.refused("models", "promote", versions[0].id, "--report", sheet)
+    assert "the verdict does not follow from the report's own figures" in said
 
 
 def test_force_needs_a_reason(cli: Cli, versions: list[ModelVersion]) -> None:
