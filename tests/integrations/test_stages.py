@@ -56,7 +56,7 @@ def test_choices_that_cannot_be_used_are_refused_by_line_and_nothing_is_written(
 def test_what_is_not_there_is_refused_before_a_library_for_models_is_read(with_data: Cli) -> None:
     words = {
         "--stage rlhf": "'rlhf' is not one of sft, dpo, kto, grpo",
-        "--stage dpo --from log-triage-1": "match 'log-triage-1'",
+        "--stage dpo --from log-triage-1": "has no version 'log-triage-1'",
         "--dataset log-triage-1": "'log-triage-1' is not the id of a dataset version",
         "--resume last": "begun there, the last one first: none",
         "--resume last --launch cpu": "begun there, the last one first: none",
