@@ -115,7 +115,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(ready: Cli) -> None:
 
 def test_without_a_dataset_the_sentence_says_what_to_run(cli: Cli) -> None:
     assert "run `understudy demo bug-classification`" in cli.refused("label", "--title", "x")
-    assert "match 'gpt': none" in cli.refused("label", "--title", "x", "--model", "gpt")
+    assert "has no version 'gpt'; there are: none" in cli.refused("label", "--title", "x", "--model", "gpt")
 
 
 def test_a_damaged_labeller_is_a_sentence_and_is_left_alone(ready: Cli) -> None:
