@@ -30,8 +30,8 @@ def waits() -> list[float]:
 
 @pytest.fixture
 def github(fake: FakeGitHub, waits: list[float]) -> GitHub:
-    fake.hang_seconds = 1.2
-    return GitHub(TOKEN, fake.url, Pace(0, 0, timeout=1, sleep=waits.append))
+    fake.hang_seconds = 3.3
+    return GitHub(TOKEN, fake.url, Pace(0, 0, timeout=3, sleep=waits.append))
 
 
 @pytest.fixture
