@@ -76,7 +76,7 @@ def run_arguments(settings: TrainSettings, hardware: Hardware, folder: Path, row
         settings: as :class:`understudy.core.settings.TrainSettings` says.
         hardware: where to run.
         folder: for checkpoints.
-        rows: training rows, which decide how often the loss is logged.
+        rows: training rows, which decide how often the loss is logged, and whether there are steps to warm up in.
     """
     steps = settings.epochs * math.ceil(rows / (settings.batch_size * settings.gradient_accumulation * count()))
     return {

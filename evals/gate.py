@@ -236,7 +236,7 @@ def _counted(comparison: Comparison, settings: GateSettings) -> str:
 
 
 def _notes(report: Report, settings: GateSettings) -> list[str]:
-    """What a reader should know although it decides nothing: stronger arms, and classes nobody tested."""
+    """What a reader should know although it decides nothing: arms as good, a milder gate, classes nobody tested."""
     found = [
         f"note: the arm {one.arm} scores higher than {report.candidate} on {report.primary} "
         f"({report.arm(one.arm).metrics[report.primary].value:.3f} against "
@@ -244,12 +244,14 @@ def _notes(report: Report, settings: GateSettings) -> list[str]:
         for one in report.comparisons
         if one.arm != settings.baseline and report.primary in one.deltas and _gain(report, one).value < 0
     ]
-    free = next((one for one in report.comparisons if one.arm == _REFERENCE != settings.baseline), None)
-    if free is not None and _gain(report, free).value >= 0 and (_gain(report, free).low or 0) <= 0:
-        found.append(
-            f"note: {report.candidate} is not shown to be better than {_REFERENCE}, which needs no model: "
-            f"{_counted(free, settings)}"
-        )
+    for one in report.comparisons:
+        if one.arm == _REFERENCE != settings.baseline and report.primary in one.deltas:
+            gain = _gain(report, one)
+            if gain.value >= 0 and (gain.low or 0) <= 0:
+                found.append(
+                    f"note: {report.candidate} is not shown to be better than {_REFERENCE}, which needs no model: "
+                    f"{_counted(one, settings)}"
+                )
     usual = GateSettings()
     found += [
         f"note: the gate asked for {asked} {what} only, not for the usual {least}"

@@ -53,7 +53,7 @@ class Figures:
 class Ledger(Protocol):
     """What the server and its workers need; every method is one transaction that is on disk when it ends.
 
-    Those that write raise ``Unavailable`` when that is not possible.
+    Those about deliveries raise ``Unavailable`` when it cannot be written.
     """
 
     def accept(self, delivery: str, digest: str, event: str, job: Job) -> bool:
