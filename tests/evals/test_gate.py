@@ -135,6 +135,21 @@ def test_a_stronger_arm_the_gate_does_not_look_at_is_mentioned() -> None:
     assert decide(found, GateSettings(baseline="reference")).verdict == "fail"
 
 
+def test_a_tie_with_the_reference_and_a_milder_gate_are_mentioned() -> None:
+    samples = examples(300)
+    shares = {"tuned": 0.8, "few-shot": 0.4, "reference": 0.8}
+    arms = {name: predictions(samples, name, mostly(share)) for name, share in shares.items()}
+    found = compare(PACK, samples, arms, identity=IDENTITY, resamples=300, corpus_resamples=100)
+    result = decide(found, GateSettings(min_samples=20))
+    assert result.verdict == "pass"
+    assert any(
+        "not shown to be better than reference, which needs no model: 0 won, 0 lost" in one for one in result.reasons
+    )
+    assert "note: the gate asked for 20 samples only, not for the usual 100" in result.reasons
+    usual = decide(report(300, mostly(0.9), mostly(0.6)), GateSettings())
+    assert not any("reference" in one or "the usual" in one for one in usual.reasons)
+
+
 def test_a_gate_that_does_not_fit_the_report_is_refused() -> None:
     found = report(120, mostly(0.9), mostly(0.6))
     with pytest.raises(BadInput, match="'base' was not compared; there are: few-shot"):
